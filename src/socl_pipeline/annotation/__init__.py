@@ -1,0 +1,1 @@
+"""Points: where they come from, how noisy they are, what they cost."""

@@ -1,0 +1,1 @@
+"""Soft contrastive learning: soft samples, the loss, training patches, the trainer."""

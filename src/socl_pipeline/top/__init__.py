@@ -1,0 +1,1 @@
+"""Target objectness prior (TOP): proposals, objectness cues, maps and their store."""
