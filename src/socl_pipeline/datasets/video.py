@@ -1,0 +1,75 @@
+"""What every reader returns: a video with its annotations, and what was wrong with it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from socl_pipeline.errors import InputError
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A broken frame (or, with frame None, a broken video) and the sentence that says why."""
+
+    video: str
+    frame: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Video:
+    """One target in one video. n frames; boxes are float x, y, w, h, 0-based.
+
+    frames: n image paths. width, height: of the first frame, in pixels.
+    boxes: (n, 4), NaN where there is none. points: (n, 2) clicks, NaN where there is none.
+    absent: (n,) bool. cover: (n,) visible share in eighths, 8 is fully visible.
+    problems: frames that must not be used, with the reason.
+    """
+
+    name: str
+    frames: list[Path]
+    width: int
+    height: int
+    boxes: NDArray[np.float64]
+    points: NDArray[np.float64]
+    absent: NDArray[np.bool_]
+    cover: NDArray[np.int8]
+    problems: list[Problem] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the images of a folder, sorted by name. Raises InputError if there are none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of frames")
+    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise InputError(f"{folder}: an empty video, no {' '.join(sorted(IMAGE_SUFFIXES))} in it")
+    return images
+
+
+def box_problem(box: NDArray[np.float64], width: int, height: int) -> str | None:
+    """Return what is wrong with a box (4,) in a frame, or None."""
+    x, y, w, h = (float(v) for v in box)
+    shown = f"box {x:g},{y:g},{w:g},{h:g}"
+    if not np.isfinite(box).all():
+        return f"{shown} is not four numbers"
+    if w <= 0 or h <= 0:
+        return f"{shown} has no area"
+    if x + w <= 0 or y + h <= 0 or x >= width or y >= height:
+        return f"{shown} lies outside the {width}x{height} frame"
+    return None
+
+
+def point_problem(point: NDArray[np.float64], width: int, height: int) -> str | None:
+    """Return what is wrong with a click (2,) in a frame, or None."""
+    x, y = (float(v) for v in point)
+    if not (0 <= x <= width and 0 <= y <= height):
+        return f"click {x:g},{y:g} lies outside the {width}x{height} frame"
+    return None

@@ -1,0 +1,1 @@
+"""What every stage shares: recipes, the cache, published artifacts, workers, progress."""

@@ -1,0 +1,354 @@
+"""The stages: their names, parameters, inputs and outputs in one table.
+
+The same table drives the command line, the fingerprints that Snakemake watches and `socl status`.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
+from socl_pipeline.datasets.readers import Dataset
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import (
+    Recipe,
+    Summary,
+    build,
+    content_hash,
+    digest_files,
+    publish,
+    read_summary,
+)
+from socl_pipeline.settings import BenchmarkSettings, Config, DatasetSettings, OnBadFrame
+
+Names = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One artifact: a stage and the names that fill its wildcards."""
+
+    stage: str
+    names: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, stage: str, **names: str) -> "Target":
+        """Make a target, keeping only the names that the stage has."""
+        return cls(stage, tuple((k, names[k]) for k in STAGES[stage].names))
+
+    def __str__(self) -> str:
+        return f"{self.stage}[{', '.join(v for _, v in self.names)}]"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How one stage fits into the chain.
+
+    version: STAGE_VERSION, raised by hand when the stage's results change.
+    output: path below the results folder; payload: its name in the cache.
+    params: plain data that decides the result. inputs: the targets it reads, by role.
+    files: digests of what it reads besides artifacts.
+    """
+
+    name: str
+    version: int
+    function: str
+    names: tuple[str, ...]
+    output: str
+    payload: str
+    params: Callable[[Config, Names], dict[str, Any]]
+    inputs: Callable[[Config, Names], dict[str, Target]] = lambda config, names: {}
+    files: Callable[["Job"], dict[str, str]] = lambda job: {}
+    digested: tuple[str, ...] = ("**/*",)
+    help: str = ""
+
+    def run(self, job: "Job", path: Path) -> Mapping[str, Any]:
+        """Call the stage's function, imported only now: some need torch, some must not."""
+        module, function = self.function.split(":")
+        result: Mapping[str, Any] = getattr(importlib.import_module(module), function)(job, path)
+        return result
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage at work on one target: everything a stage's function may look at."""
+
+    config: Config
+    target: Target
+    results: Path = Path("results")
+    cache: Path = Path("work/cache")
+    workers: int = 1
+    bad_frames: OnBadFrame | None = None
+    stage: Stage = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stage", STAGES[self.target.stage])
+        known: dict[str, Mapping[str, Any]] = {
+            "dataset": self.config.datasets,
+            "model": self.config.models,
+            "tracker": self.config.trackers,
+            "benchmark": self.config.benchmarks,
+        }
+        for wildcard, name in self.target.names:
+            if name not in known[wildcard]:
+                raise InputError(
+                    f"there is no {wildcard} {name!r} in the config; known: "
+                    f"{', '.join(known[wildcard])}"
+                )
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names that fill the stage's wildcards."""
+        return dict(self.target.names)
+
+    def sibling(self, target: Target) -> "Job":
+        """Return the job of another target of the same run."""
+        return Job(self.config, target, self.results, self.cache, self.workers, self.bad_frames)
+
+    @property
+    def output(self) -> Path:
+        """Where the artifact is published."""
+        return self.results / self.stage.output.format(**self.names)
+
+    @property
+    def summary_path(self) -> Path:
+        """Where the artifact's summary is published."""
+        return self.output.with_name(self.output.name.split(".")[0] + ".summary.json")
+
+    @property
+    def inputs(self) -> dict[str, "Job"]:
+        """The upstream jobs, by role."""
+        targets = self.stage.inputs(self.config, self.names)
+        return {role: self.sibling(target) for role, target in targets.items()}
+
+    def input(self, role: str) -> Path:
+        """Return the published artifact of an input. Raises InputError if it is not there."""
+        upstream = self.inputs[role]
+        if not upstream.output.exists():
+            raise InputError(f"{upstream.output}: not built yet; run `socl {upstream.stage.name}`")
+        return upstream.output
+
+    def input_summary(self, role: str) -> Summary:
+        """Return the summary of an input."""
+        return read_summary(self.inputs[role].summary_path)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that decide the result, as plain data."""
+        return self.stage.params(self.config, self.names)
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the stage's own settings: what Snakemake compares (its only `params`)."""
+        return content_hash([self.stage.name, self.stage.version, self.params])
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe, from the published inputs as they are now."""
+        digests = {role: read_summary(job.summary_path).digest for role, job in self.inputs.items()}
+        digests |= self.stage.files(self)
+        return Recipe(self.stage.name, self.stage.version, self.params, digests)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the job's target names."""
+        return open_dataset(self.config.datasets[self.names["dataset"]])
+
+    @property
+    def benchmark(self) -> Dataset:
+        """The benchmark's sequences that the job's target names."""
+        return open_dataset(self.config.benchmarks[self.names["benchmark"]])
+
+    @property
+    def on_bad_frame(self) -> OnBadFrame:
+        """What to do with a broken frame: the command line's word, or the dataset's."""
+        return self.bad_frames or self.config.datasets[self.names["dataset"]].on_bad_frame
+
+    def execute(self) -> Summary:
+        """Build the artifact, or find it in the cache, and publish it."""
+        payload, summary = build(
+            self.recipe,
+            self.cache,
+            self.stage.payload,
+            lambda path: self.stage.run(self, path),
+            self.stage.digested,
+        )
+        publish(payload, summary, self.output, self.summary_path)
+        return summary
+
+
+def open_dataset(entry: DatasetSettings | BenchmarkSettings) -> Dataset:
+    """Return the dataset of a config entry. Raises InputError if its root is missing."""
+    manifest = load_manifest(entry.manifest)
+    root = dataset_root(manifest, entry.root)
+    require_root(manifest, root, str(entry.manifest))
+    names = getattr(entry, "sequences", None)
+    return Dataset(manifest, root, entry.split, tuple(names) if names else None)
+
+
+def _points_params(config: Config, names: Names) -> dict[str, Any]:
+    return config.datasets[names["dataset"]].points.model_dump(mode="json")
+
+
+def _train_params(config: Config, names: Names) -> dict[str, Any]:
+    # where and how often a run is saved does not decide what it learns
+    free = {"device", "checkpoint_minutes", "imagenet_weights"}
+    return config.models[names["model"]].model_dump(mode="json", exclude=free)
+
+
+def _track_params(config: Config, names: Names) -> dict[str, Any]:
+    return config.trackers[names["tracker"]].model_dump(mode="json", exclude={"device", "model"})
+
+
+def _track_inputs(config: Config, names: Names) -> dict[str, Target]:
+    model = getattr(config.trackers[names["tracker"]], "model", None)
+    return {"model": Target.of("train", **{**names, "model": model})} if model else {}
+
+
+def _scores_inputs(config: Config, names: Names) -> dict[str, Target]:
+    return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
+
+
+def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
+    stages = ("points", "proposals", "top_maps", "patches")
+    inputs = {stage: Target.of(stage, **names) for stage in stages}
+    inputs |= {f"model/{m}": Target.of("train", **{**names, "model": m}) for m in config.models}
+    return inputs | {
+        f"scores/{b}": Target.of("scores", **{**names, "benchmark": b}) for b in config.benchmarks
+    }
+
+
+def _optional_file(role: str, path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise InputError(f"{path}: no such file ({role} of the config)")
+    return {role: digest_files(path, ())}
+
+
+def _from(stage: str) -> Callable[[Config, Names], dict[str, Target]]:
+    return lambda config, names: {s: Target.of(s, **names) for s in stage.split()}
+
+
+_DATASET = ("dataset",)
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="points",
+            version=1,
+            function="socl_pipeline.annotation.points:run",
+            names=_DATASET,
+            output="{dataset}/points.parquet",
+            payload="points.parquet",
+            params=_points_params,
+            files=lambda job: {"annotations": job.dataset.digest()},
+            help="Turn a dataset's annotations into clicks and sparse boxes.",
+        ),
+        Stage(
+            name="proposals",
+            version=1,
+            function="socl_pipeline.top.proposals:run",
+            names=_DATASET,
+            output="{dataset}/proposals",
+            payload="proposals",
+            params=lambda config, names: config.proposals.model_dump(mode="json"),
+            inputs=_from("points"),
+            help="Find EdgeBoxes near each click and draw the random windows.",
+        ),
+        Stage(
+            name="top_maps",
+            version=1,
+            function="socl_pipeline.top.top_maps:run",
+            names=_DATASET,
+            output="{dataset}/top_maps.zarr",
+            payload="top_maps.zarr",
+            params=lambda config, names: config.top_maps.model_dump(
+                mode="json", exclude={"objectness"}
+            ),
+            inputs=_from("points proposals"),
+            files=lambda job: _optional_file("top_maps.objectness", job.config.top_maps.objectness),
+            help="Score the proposals and keep the boxes that make each frame's TOP map.",
+        ),
+        Stage(
+            name="patches",
+            version=1,
+            function="socl_pipeline.socl.patches:run",
+            names=_DATASET,
+            output="{dataset}/patches",
+            payload="patches",
+            params=lambda config, names: config.patches.model_dump(mode="json"),
+            inputs=_from("points top_maps"),
+            help="Cut and pack the training patches.",
+        ),
+        Stage(
+            name="train",
+            version=1,
+            function="socl_pipeline.socl.train:run",
+            names=("dataset", "model"),
+            output="{dataset}/models/{model}",
+            payload="model",
+            params=_train_params,
+            inputs=_from("patches"),
+            files=lambda job: _optional_file(
+                "imagenet_weights", job.config.models[job.names["model"]].imagenet_weights
+            ),
+            digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
+            help="Train a model with the soft contrastive loss.",
+        ),
+        Stage(
+            name="track",
+            version=1,
+            function="socl_pipeline.trackers.track:run",
+            names=("dataset", "benchmark", "tracker"),
+            output="{dataset}/tracks/{benchmark}/{tracker}.parquet",
+            payload="tracks.parquet",
+            params=_track_params,
+            inputs=_track_inputs,
+            files=lambda job: {"annotations": job.benchmark.digest()},
+            help="Run a tracker over a benchmark.",
+        ),
+        Stage(
+            name="scores",
+            version=1,
+            function="socl_pipeline.benchmarks.scores:run",
+            names=("dataset", "benchmark"),
+            output="{dataset}/scores/{benchmark}.parquet",
+            payload="scores.parquet",
+            params=lambda config, names: config.benchmarks[names["benchmark"]].model_dump(
+                mode="json", include={"protocol", "convention"}
+            ),
+            inputs=_scores_inputs,
+            files=lambda job: {"annotations": job.benchmark.digest()},
+            help="Score all trackers on a benchmark.",
+        ),
+        Stage(
+            name="report",
+            version=1,
+            function="socl_pipeline.report.report:run",
+            names=_DATASET,
+            output="{dataset}/report.html",
+            payload="report.html",
+            params=lambda config, names: config.report.model_dump(mode="json"),
+            inputs=_report_inputs,
+            help="Write the self-contained HTML report.",
+        ),
+    )
+}
+
+
+def all_targets(config: Config) -> Iterator[Target]:
+    """Yield every artifact that a config names, upstream first."""
+    known = {
+        "dataset": config.datasets,
+        "model": config.models,
+        "tracker": config.trackers,
+        "benchmark": config.benchmarks,
+    }
+    for stage in STAGES.values():
+        for values in product(*(known[name] for name in stage.names)):
+            yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))
