@@ -31,7 +31,8 @@ def iou(a: ArrayLike, b: ArrayLike) -> FloatArray:
     area_a = np.maximum(a[..., 2], 0) * np.maximum(a[..., 3], 0)
     area_b = np.maximum(b[..., 2], 0) * np.maximum(b[..., 3], 0)
     union = area_a + area_b - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union + intersection), where=union != 0)
+    ratio = np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
+    return np.minimum(ratio, 1)  # equal boxes can exceed 1 by one unit in the last place
 
 
 def pairwise_iou(a: ArrayLike, b: ArrayLike) -> FloatArray:

@@ -79,14 +79,15 @@ class Dataset:
     def digest(self) -> str:
         """Return a hash of all annotations and frame names; pixels are taken not to change."""
         digest = hashlib.sha256()
+        annotations: dict[Path, None] = {}  # an ordered set: one clicks.csv serves many videos
         for name in self.names():
-            folder, annotations = self._files(name)
+            folder, files = self._files(name)
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder of frames")
-            frames = sorted(e.name for e in os.scandir(folder))
-            digest.update("\n".join([name, *frames]).encode())
-            for path in annotations:
-                digest.update(path.read_bytes() if path.exists() else b"none")
+            digest.update("\n".join([name, *sorted(e.name for e in os.scandir(folder))]).encode())
+            annotations |= dict.fromkeys(files)
+        for path in annotations:
+            digest.update(path.read_bytes() if path.exists() else b"none")
         return digest.hexdigest()
 
     def _files(self, name: str) -> tuple[Path, list[Path]]:
@@ -206,6 +207,8 @@ def read_otb(root: Path, name: str, sequence: Sequence) -> Video:
     truth = folder / sequence.groundtruth
     boxes = read_numbers(truth, 4)
     first, last = sequence.frames or (1, len(boxes))
+    if len(boxes) == last:  # Tiger1: boxes from image 1 on, evaluated from a later one
+        boxes = boxes[first - 1 :]
     if last - first + 1 != len(boxes):
         raise InputError(
             f"{truth}: {len(boxes)} lines for the {last - first + 1} frames {first} to {last} "

@@ -1,0 +1,71 @@
+"""The points table as the stages read it: one row per annotated frame, cut into shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from socl_pipeline.datasets.images import read_image
+from socl_pipeline.errors import InputError
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """One annotated frame; `point` is (2,) float64 in pixels, 0-based."""
+
+    video: str
+    frame: int
+    path: Path
+    width: int
+    height: int
+    point: NDArray[np.float64]
+
+    def read(self) -> NDArray[np.uint8]:
+        """Return the frame (H, W, 3). Raises InputError if it is broken or of another size."""
+        image = read_image(self.path)
+        if image.shape[:2] != (self.height, self.width):
+            raise InputError(
+                f"{self.path}: {image.shape[1]}x{image.shape[0]} pixels, but its video's first "
+                f"frame has {self.width}x{self.height}"
+            )
+        return image
+
+
+def read_points(path: Path) -> pa.Table:
+    """Read a points table. Raises InputError if the file is not one."""
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: not a readable points table ({error})") from None
+
+
+def frame_rows(table: pa.Table, root: Path) -> list[FrameRow]:
+    """Return the rows of a (slice of a) points table."""
+    columns = {name: table[name].to_pylist() for name in ("video", "frame", "path")}
+    sizes = {name: table[name].to_numpy() for name in ("width", "height")}
+    points = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1).astype(np.float64)
+    return [
+        FrameRow(
+            columns["video"][i],
+            columns["frame"][i],
+            root / columns["path"][i],
+            int(sizes["width"][i]),
+            int(sizes["height"][i]),
+            points[i],
+        )
+        for i in range(table.num_rows)
+    ]
+
+
+def shard_ranges(rows: int, shard: int) -> list[tuple[int, int]]:
+    """Return the (start, stop) row ranges that cut a table into shards."""
+    return [(start, min(start + shard, rows)) for start in range(0, rows, shard)]
+
+
+def row_of(table: pa.Table) -> dict[tuple[str, int], int]:
+    """Map (video, frame) to the row of a points table."""
+    keys = zip(table["video"].to_pylist(), table["frame"].to_pylist(), strict=True)
+    return {key: i for i, key in enumerate(keys)}

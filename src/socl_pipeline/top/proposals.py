@@ -1,0 +1,179 @@
+"""Stage `proposals`: EdgeBoxes near each click, and the table of random window templates.
+
+The artifact is a folder: `templates.parquet` (one table for all frames) and `edgeboxes/`, one
+Parquet file per shard of rows of the points table, with a row per frame: boxes and scores as
+lists, and `problem`, the reason why a frame could not be read (null for a good one).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from socl_pipeline.annotation.table import frame_rows, read_points, shard_ranges
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import atomic_path
+from socl_pipeline.pipeline.parallel import run_tasks
+from socl_pipeline.pipeline.progress import Progress
+from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.settings import ProposalSettings
+from socl_pipeline.top.edgeboxes import edge_boxes_near
+from socl_pipeline.top.windows import window_templates
+
+EDGEBOX_SCHEMA = pa.schema(
+    [
+        pa.field("video", pa.string()),
+        pa.field("frame", pa.int32()),
+        pa.field("boxes", pa.list_(pa.list_(pa.float32(), 4)), metadata={"unit": "px, x y w h"}),
+        pa.field("scores", pa.list_(pa.float32())),
+        pa.field("problem", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A task: the rows `start` to `stop` of the points table."""
+
+    points: Path
+    root: Path
+    start: int
+    stop: int
+    output: Path
+    settings: ProposalSettings
+    skip_bad_frames: bool
+
+    def __str__(self) -> str:
+        return f"proposals of rows {self.start} to {self.stop - 1} of {self.points}"
+
+
+def shard_file(folder: Path, start: int) -> Path:
+    """Return the file of the shard that begins at a row."""
+    return folder / "edgeboxes" / f"{start:09d}.parquet"
+
+
+def run(job: Job, path: Path) -> Mapping[str, Any]:
+    """Build the proposals of a dataset; returns counts and the frames that were left out."""
+    settings = job.config.proposals
+    points = job.input("points").resolve()
+    rows = pq.read_metadata(points).num_rows
+    _write_templates(path / "templates.parquet", settings, job.recipe.metadata())
+    shards = [
+        _Shard(
+            points=points,
+            root=job.dataset.root.resolve(),
+            start=start,
+            stop=stop,
+            output=shard_file(path, start).resolve(),
+            settings=settings,
+            skip_bad_frames=job.on_bad_frame == "skip",
+        )
+        for start, stop in shard_ranges(rows, settings.shard_frames)
+    ]
+    missing = [s for s in shards if not s.output.exists()]
+    done = rows - sum(s.stop - s.start for s in missing)
+    with Progress("proposals", rows, "frames", done) as progress:
+        for _ in run_tasks(
+            _find_edge_boxes,
+            missing,
+            workers=job.workers,
+            progress=progress,
+            size=lambda s: s.stop - s.start,
+        ):
+            pass
+    return _statistics(path)
+
+
+def _find_edge_boxes(shard: _Shard) -> int:
+    table = read_points(shard.points).slice(shard.start, shard.stop - shard.start)
+    rows = []
+    for row in frame_rows(table, shard.root):
+        boxes, scores, problem = np.zeros((0, 4)), np.zeros(0), None
+        try:
+            image = row.read()
+            boxes, scores = edge_boxes_near(
+                image, row.point, shard.settings.edgeboxes, shard.settings.working_side
+            )
+        except InputError as error:
+            if not shard.skip_bad_frames:
+                raise
+            problem = str(error)
+        rows.append(
+            {
+                "video": row.video,
+                "frame": row.frame,
+                "boxes": boxes.tolist(),
+                "scores": scores.tolist(),
+                "problem": problem,
+            }
+        )
+    with atomic_path(shard.output) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, EDGEBOX_SCHEMA), temporary)
+    return len(rows)
+
+
+def _write_templates(path: Path, settings: ProposalSettings, metadata: dict[str, str]) -> None:
+    templates = window_templates(settings.random)
+    table = pa.table({"side": templates[:, 0], "log_aspect": templates[:, 1]})
+    metadata = metadata | {"min_side_px": repr(settings.random.min_side_px)}
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def read_templates(folder: Path) -> tuple[NDArray[np.float64], float]:
+    """Return the window templates (n, 2) of a proposals folder, and the smallest side in pixels."""
+    table = pq.read_table(folder / "templates.parquet")
+    templates = np.stack([table["side"].to_numpy(), table["log_aspect"].to_numpy()], axis=1)
+    return templates, float(table.schema.metadata[b"min_side_px"])
+
+
+@dataclass(frozen=True)
+class FrameProposals:
+    """EdgeBoxes (n, 4) of one frame, or the problem that it has."""
+
+    boxes: NDArray[np.float64]
+    problem: str | None
+
+
+def read_edge_boxes(folder: Path, start: int, stop: int) -> list[FrameProposals]:
+    """Return the EdgeBoxes of the rows start to stop - 1 of the points table."""
+    found: list[FrameProposals] = []
+    for path in sorted((folder / "edgeboxes").glob("*.parquet")):
+        first = int(path.stem)
+        count = pq.read_metadata(path).num_rows
+        if first >= stop or first + count <= start:
+            continue
+        low, high = max(start - first, 0), min(stop - first, count)
+        table = pq.read_table(path, columns=["boxes", "problem"]).slice(low, high - low)
+        found += [
+            FrameProposals(np.asarray(boxes, np.float64).reshape(-1, 4), problem)
+            for boxes, problem in zip(
+                table["boxes"].to_pylist(), table["problem"].to_pylist(), strict=True
+            )
+        ]
+    return found
+
+
+def _statistics(path: Path) -> dict[str, Any]:
+    boxes, frames = 0, 0
+    skipped: list[dict[str, Any]] = []
+    for file in sorted((path / "edgeboxes").glob("*.parquet")):
+        table = pq.read_table(file, columns=["video", "frame", "scores", "problem"])
+        frames += table.num_rows
+        boxes += int(pc.sum(pc.list_value_length(table["scores"])).as_py() or 0)
+        bad = table.filter(pc.is_valid(table["problem"]))
+        skipped += [
+            {"video": r["video"], "frame": r["frame"], "reason": r["problem"]}
+            for r in bad.to_pylist()
+        ]
+    return {
+        "frames": frames,
+        "edge_boxes_per_frame": round(boxes / max(frames, 1), 2),
+        "skipped": skipped,
+    }

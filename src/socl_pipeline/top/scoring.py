@@ -1,0 +1,57 @@
+"""The kept boxes of one frame: windows, cues, naive Bayes, non-maximum suppression."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from socl_pipeline.settings import TopMapSettings
+from socl_pipeline.top.cues import window_cues
+from socl_pipeline.top.edges import shrink
+from socl_pipeline.top.objectness import ObjectnessModel
+from socl_pipeline.top.suppression import non_maximum_suppression
+from socl_pipeline.top.windows import random_windows, within_frame
+
+Float = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class FrameScorer:
+    """Scores the proposals of frames: templates (n, 2) of random windows, plus EdgeBoxes."""
+
+    templates: Float
+    min_side: float
+    model: ObjectnessModel
+    settings: TopMapSettings
+
+    def kept_boxes(
+        self, image: NDArray[np.uint8], point: Float, edge_boxes: Float
+    ) -> tuple[Float, Float]:
+        """Return at most top_k boxes (k, 4) in image pixels and their scores (k,), best first.
+
+        image: uint8 RGB (H, W, 3). point: (2,) click. edge_boxes: (m, 4).
+        """
+        height, width = image.shape[:2]
+        random = random_windows(self.templates, point, width, height, self.min_side)
+        windows = np.concatenate([random, edge_boxes])
+        windows = within_frame(windows, width, height, self.settings.border_loss)
+        small, scale = shrink(image, self.settings.working_side)
+        scores = self.model.posterior(window_cues(small, windows * scale))
+        kept = non_maximum_suppression(windows, scores, self.settings.nms, self.settings.top_k)
+        return windows[kept], scores[kept]
+
+
+def top_extent(boxes: Float, scores: Float) -> float:
+    """Return the side in pixels that kept boxes (k, 4) imply: their score-weighted mean side.
+
+    Geometric, because sides are drawn log-uniformly; score-weighted, because suppression keeps
+    windows of every size. Our choice: the paper does not say how patches are sized.
+    """
+    log_side = np.log(np.maximum(boxes[:, 2] * boxes[:, 3], 1)) / 2
+    return float(np.exp(np.average(log_side, weights=scores)))
+
+
+def map_region(point: Float, extent: float, context: float) -> Float:
+    """Return the square (4,: x, y, w, h) around a click that shows its surroundings."""
+    side = extent * context
+    return np.array([point[0] - side / 2, point[1] - side / 2, side, side])
