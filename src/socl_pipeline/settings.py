@@ -131,7 +131,8 @@ class PatchSettings(Section):
 class AugmentSettings(Section):
     """Random changes of the training window; all our choice."""
 
-    scale: float = Field(0.1, ge=0, lt=1, description="Side times exp(U(-s, s)).")
+    shift_px: float = Field(32.0, ge=0, description="Window shift, each axis U(-s, s), patch px.")
+    scale: float = Field(0.1, ge=0, lt=1, description="Window side times exp(U(-s, s)).")
     flip: bool = True
     colour: float = Field(0.2, ge=0, lt=1, description="Brightness, contrast: U(1-c, 1+c).")
     grey: float = Field(0.1, ge=0, le=1, description="Probability of a grey video.")
@@ -164,8 +165,10 @@ class SoclModelSettings(Section):
     lst_mass: tuple[float, float] = Field(
         (0.5, 1.0), description="u ~ U(low, high) of Eq. (7); lost in print, our choice."
     )
-    top_clip: float = Field(
-        0.1, gt=0, le=1, description="Clip share of the window (Table 10: 0.1 at 255 px)."
+    top_clip: float | Literal["auto"] = Field(
+        "auto",
+        description="Clip share of the feature grid (Table 10: 0.1 at 255 px); auto: the share "
+        "that the TOP extent has there, which keeps the mask on the target in smaller windows.",
     )
     top_gain: float | Literal["raw"] = Field(
         10.0, description="Score at the clip level before the softmax; raw: as summed. Our choice."
@@ -182,6 +185,10 @@ class SoclModelSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "SoclModelSettings":
+        if self.top_clip != "auto" and not 0 < self.top_clip <= 1:
+            raise ValueError("top_clip must be auto or in (0, 1]")
+        if self.top_gain != "raw" and self.top_gain <= 0:
+            raise ValueError("top_gain must be raw or positive")
         if not 0 < self.lst_mass[0] <= self.lst_mass[1] <= 1:
             raise ValueError("lst_mass must be two numbers with 0 < low <= high <= 1")
         if self.mixup and not self.sns:
@@ -210,7 +217,7 @@ class OpenCVTrackerSettings(Section):
     """One of OpenCV's trackers."""
 
     kind: Literal["opencv"]
-    name: Literal["csrt", "kcf", "mil"]
+    name: Literal["csrt", "kcf"]
 
 
 TrackerSettings = Annotated[

@@ -1,1 +1,37 @@
 """Backbones."""
+
+from typing import Literal
+
+import torch
+
+from socl_pipeline.models.alexnet import AlexNetV1
+from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.models.resnet import ResNet18, load_imagenet
+from socl_pipeline.models.weights import load_weights, save_weights
+
+__all__ = [
+    "AlexNetV1",
+    "Backbone",
+    "BackboneName",
+    "ResNet18",
+    "build_backbone",
+    "load_imagenet",
+    "load_weights",
+    "save_weights",
+]
+
+BackboneName = Literal["alexnet_v1", "resnet18"]
+
+_BACKBONES: dict[BackboneName, type[Backbone]] = {"alexnet_v1": AlexNetV1, "resnet18": ResNet18}
+
+
+def build_backbone(name: BackboneName, seed: int) -> Backbone:
+    """Return the backbone `name` on the CPU, its random weights a function of `seed` alone.
+
+    Torch's global random state is left as it was.
+    """
+    # Only the CPU's generator, which is what new modules draw from: torch.manual_seed would
+    # reset those of the accelerators as well, and fork_rng would have to save every one.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return _BACKBONES[name]()

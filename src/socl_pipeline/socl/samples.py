@@ -1,0 +1,125 @@
+"""Soft samples of SoCL: templates, negatives and their mixes, as weighted sums of features.
+
+Shapes: N videos, 2 frames each, C channels, L = H * W locations. `features` is (N, 2, C, L) and
+`top` (N, 2, L), each TOP map summing to 1. In the paper's notation F_i^a = features[i, a] and
+p_i^a = top[i, a].
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+SnsSimilarity = Literal["cosine", "dot"]
+
+
+def global_soft_template(features: Tensor, top: Tensor) -> Tensor:
+    """Aggregate feature maps into templates, weighted by their TOP maps (Eq. 1).
+
+    features: (..., C, L). top: (..., L). Returns (..., C). Raises ValueError if shapes differ.
+    """
+    if features.shape[:-2] != top.shape[:-1] or features.shape[-1] != top.shape[-1]:
+        raise ValueError(
+            f"features {tuple(features.shape)} and TOP maps {tuple(top.shape)} do not fit"
+        )
+    return torch.einsum("...cl,...l->...c", features, top)
+
+
+def background_selection(top: Tensor, mass: float) -> Tensor:
+    """Return where the background is, the complement of the top locations (Eq. 5-6).
+
+    top: (..., L). The m highest locations hold at least `mass` of the probability (Eq. 5); they
+    are the target. Locations tied with the last of them are target too: the clip of the TOP map
+    makes a plateau of equal values, and cutting through it would call parts of the target
+    background. Returns bool (..., L).
+    """
+    ordered = top.sort(dim=-1, descending=True).values
+    before = ordered.cumsum(dim=-1) - ordered
+    last = (before < mass).sum(dim=-1, keepdim=True) - 1
+    return top < ordered.gather(-1, last) * (1 - 1e-6)  # the softmax leaves ties inexact
+
+
+def similarity_maps(
+    templates: Tensor,
+    features: Tensor,
+    similarity: SnsSimilarity = "cosine",
+    temperature: float = 0.1,
+) -> Tensor:
+    """Return the similarity of each template to each location of both frames (Eq. 2).
+
+    templates: (N, 2, C). features: (N, 2, C, L). Returns (N, a, b, L): template a, frame b.
+    cosine is divided by the temperature (our choice); dot is the literal reading.
+    """
+    if similarity == "cosine":
+        templates, features = normalize(templates, dim=-1), normalize(features, dim=-2)
+        return torch.einsum("nac,nbcl->nabl", templates, features) / temperature
+    return torch.einsum("nac,nbcl->nabl", templates, features)
+
+
+def hard_negative_maps(similarities: Tensor, top: Tensor, mass: float) -> Tensor:
+    """Return the hard-negative maps: softmax of similarities over the background (Eq. 3, 5, 6).
+
+    similarities: (N, a, b, L). top: (N, b, L), of the frame that is searched. Each map sums to 1;
+    if a frame has no background left, its map is uniform over all locations.
+    """
+    background = background_selection(top, mass)
+    background = background | ~background.any(dim=-1, keepdim=True)
+    return similarities.masked_fill(~background[:, None], float("-inf")).softmax(dim=-1)
+
+
+def soft_negative_samples(features: Tensor, weights: Tensor) -> Tensor:
+    """Aggregate background features by hard-negative maps (Eq. 4).
+
+    features: (N, b, C, L). weights: (N, a, b, L). Returns the SNS (N, a, b, C), four a video.
+    """
+    return torch.einsum("nbcl,nabl->nabc", features, weights)
+
+
+def local_selection(top: Tensor, mass: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Keep the TOP probability of the top locations and re-normalise it (Eq. 5, 7, 8).
+
+    top: (..., L). mass: (...), u in (0, 1]: as many of the highest locations as hold it are kept.
+    Ties are ordered at random: a stable sort would always keep the upper rows of a plateau.
+    Returns weights (..., L) that sum to 1; u = 1 gives top itself.
+    """
+    shuffle = torch.rand(top.shape, generator=generator, device=top.device).argsort(dim=-1)
+    ordered, order = top.gather(-1, shuffle).sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(dim=-1) - ordered
+    kept = ordered * ((before < mass[..., None]) | (mass[..., None] >= 1))
+    weights = torch.zeros_like(top).scatter(-1, shuffle.gather(-1, order), kept)
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+def local_soft_template(
+    features: Tensor,
+    top: Tensor,
+    mass_range: tuple[float, float],
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Aggregate features over a random share of each target's locations (Eq. 7-8).
+
+    features: (..., C, L). top: (..., L). u ~ U(mass_range), drawn for each template.
+    Returns (..., C).
+    """
+    low, high = mass_range
+    uniform = torch.rand(top.shape[:-1], generator=generator, device=top.device, dtype=top.dtype)
+    weights = local_selection(top, low + (high - low) * uniform, generator)
+    return global_soft_template(features, weights)
+
+
+def hard_negative_mixup(
+    templates: Tensor, negatives: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """Mix the two hardest soft negatives of each template (paper 3.2.4).
+
+    templates: (M, C). negatives: (K, C), the SNS of the whole batch. beta ~ U(0, 1) for each
+    template; which two are hardest (cosine) carries no gradient; the mix of the two unit vectors
+    is normalised. Returns (M, C).
+    """
+    unit = normalize(negatives, dim=-1)
+    hardest = (normalize(templates, dim=-1) @ unit.T).detach().topk(2, dim=-1).indices
+    beta = torch.rand(
+        len(templates), 1, generator=generator, device=templates.device, dtype=templates.dtype
+    )
+    return normalize(beta * unit[hardest[:, 0]] + (1 - beta) * unit[hardest[:, 1]], dim=-1)

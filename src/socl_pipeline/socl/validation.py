@@ -1,0 +1,92 @@
+"""Validation without boxes: does the target of one frame find itself in another?
+
+The centre of a patch of a held-out video is correlated, as SiamFC does, with a shifted window of
+another of its frames; the click says where the answer is. No box is used.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, interpolate, normalize
+
+from socl_pipeline.models import Backbone
+from socl_pipeline.socl.batches import PatchBatch, Windows, cut_windows, draw_pair, load_batch
+from socl_pipeline.socl.patch_set import PatchSet
+
+EXEMPLAR, SEARCH = 127, 255  # SiamFC's sizes
+PAIRS_PER_VIDEO = 16
+SHIFT_PX = 28.0
+HIT_PX = 16.0  # two cells of stride 8: SiamFC's positive radius
+UPSAMPLING = 4
+
+
+@dataclass(frozen=True)
+class LocalisationPairs:
+    """Exemplar and search patches of n pairs, and the search windows' shifts (n, 2) in pixels."""
+
+    exemplars: PatchBatch
+    searches: PatchBatch
+    shifts: np.ndarray
+
+
+def draw_pairs(patches: PatchSet, videos: list[str], max_gap: int, seed: int) -> LocalisationPairs:
+    """Draw the validation pairs once; every validation uses the same ones."""
+    rng = np.random.default_rng([seed, len(videos)])
+    pairs = [
+        draw_pair(patches.frames[patches.videos[v]], patches.videos[v], max_gap, rng)
+        for v in videos
+        for _ in range(PAIRS_PER_VIDEO)
+    ]
+    reach = min(SHIFT_PX, max(0.0, (patches.size - SEARCH) / 2))
+    return LocalisationPairs(
+        load_batch(patches, [a for a, _ in pairs]),
+        load_batch(patches, [b for _, b in pairs]),
+        rng.uniform(-reach, reach, (len(pairs), 2)).astype(np.float32),
+    )
+
+
+@torch.inference_mode()
+def localisation(
+    backbone: Backbone, pairs: LocalisationPairs, device: torch.device, batch: int = 16
+) -> dict[str, float]:
+    """Return `hit_rate` (answers within 16 px of the click) and `mean_error_px` of a backbone."""
+    backbone.eval()
+    errors = [
+        _errors(backbone, pairs, slice(start, start + batch), device)
+        for start in range(0, len(pairs.shifts), batch)
+    ]
+    backbone.train()
+    error = np.concatenate(errors)
+    return {"hit_rate": float((error <= HIT_PX).mean()), "mean_error_px": float(error.mean())}
+
+
+def _errors(
+    backbone: Backbone, pairs: LocalisationPairs, part: slice, device: torch.device
+) -> np.ndarray:
+    shifts = pairs.shifts[part]
+    exemplars = _window(pairs.exemplars.images[part], np.zeros_like(shifts), EXEMPLAR, device)
+    searches = _window(pairs.searches.images[part], shifts, SEARCH, device)
+    template = normalize(backbone(exemplars), dim=1)
+    features = normalize(backbone(searches), dim=1)
+    if backbone.padded:  # border cells of a padded network have seen the border, not the target
+        template = template[:, :, 2:-2, 2:-2]
+    joined = features.reshape(1, -1, *features.shape[2:])
+    response = conv2d(joined, template, groups=len(template)).transpose(0, 1)
+    side = response.shape[-1] * UPSAMPLING
+    large = interpolate(response, size=(side, side), mode="bicubic", align_corners=False)[:, 0]
+    peak = large.flatten(1).argmax(dim=1).cpu().numpy()
+    position = np.stack([peak % side, peak // side], axis=1)
+    found = (position - (side - 1) / 2) * backbone.stride / UPSAMPLING
+    # a window shifted by +s sees the target, which is at the click, at -s from its centre
+    return np.linalg.norm(found + shifts, axis=1)
+
+
+def _window(images: np.ndarray, shifts: np.ndarray, side: int, device: torch.device) -> Tensor:
+    count = len(images)
+    centers = images.shape[1] / 2 + shifts
+    windows = Windows(
+        centers.astype(np.float32), np.full(count, side, np.float32), np.zeros(count, bool)
+    )
+    return cut_windows(torch.from_numpy(images).to(device), windows, side)

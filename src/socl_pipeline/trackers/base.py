@@ -1,0 +1,53 @@
+"""What every tracker offers, and the checks of its input that all of them share."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from socl_pipeline.errors import InputError
+
+Image = NDArray[np.uint8]
+Box = NDArray[np.float64]
+
+
+class Tracker(Protocol):
+    """Follows one object from frame to frame.
+
+    Images are uint8 RGB (H, W, 3). Boxes are float64 x, y, w, h, 0-based, in edge coordinates:
+    a box covers [x, x + w), and the first pixel of the image is [0, 1).
+    """
+
+    def init(self, image: Image, box: ArrayLike) -> None:
+        """Start on the object in `box` (4,); anything learnt before is forgotten.
+
+        Raises:
+            InputError: the image or the box is malformed.
+        """
+
+    def update(self, image: Image) -> Box:
+        """Return the object's box (4,) in the next frame.
+
+        Raises:
+            InputError: the image is malformed.
+            RuntimeError: `init` was not called.
+        """
+
+
+def check_image(image: Image) -> None:
+    """Raise an InputError unless `image` is uint8 (H, W, 3) and not empty."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InputError(
+            f"A frame has type {image.dtype} and shape {image.shape}; "
+            "expected 8-bit RGB (height, width, 3)."
+        )
+
+
+def check_box(box: ArrayLike) -> Box:
+    """Return `box` as float64 (4,); raise an InputError unless it is finite and has an area."""
+    checked = np.array(box, dtype=np.float64)  # a copy: the caller's array stays his own
+    if checked.shape != (4,) or not np.isfinite(checked).all() or (checked[2:] <= 0).any():
+        raise InputError(
+            f"The first box is {checked.tolist()}; expected x, y, w, h with w > 0 and h > 0."
+        )
+    return checked

@@ -1,0 +1,88 @@
+"""Square patches of images at sub-pixel accuracy, as trackers and training cut them."""
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+# Bilinear interpolation reads 2 x 2 pixels, so shrinking beyond a factor of 2 skips pixels.
+_MAX_BILINEAR_STEP = 2.0
+
+
+def mean_color(image: Image) -> NDArray[np.float64]:
+    """Return the mean of every channel (3,) of an image (H, W, 3)."""
+    return np.array(cv2.mean(image)[:3])
+
+
+def crop_square(
+    image: Image,
+    center_xy: Sequence[float] | NDArray[np.floating],
+    side: float,
+    out_size: int,
+    fill: Sequence[float] | NDArray[np.floating],
+) -> Image:
+    """Return the square of `side` pixels around `center_xy` as (out_size, out_size, 3).
+
+    Bilinear, with an area average first when it shrinks more than twofold (no aliasing).
+    A square on whole pixels with side == out_size is exactly a slice of the image.
+
+    Args:
+        image: uint8 (H, W, 3).
+        center_xy: in edge coordinates (the first pixel is [0, 1), its centre 0.5); anywhere.
+        side: in pixels of the image, > 0.
+        out_size: side of the result in pixels.
+        fill: colour (3,) outside the image; rounded.
+    """
+    color = [float(v) for v in np.rint(fill)]
+    step = side / out_size
+    left, top = center_xy[0] - side / 2, center_xy[1] - side / 2
+    if step <= _MAX_BILINEAR_STEP:
+        return _warp(image, left, top, step, out_size, color)
+    factor = math.floor(step)
+    margin = 2 * factor  # whole blocks for the pixels that the interpolation reads beyond
+    height, width = image.shape[:2]
+    x0, x1 = _span(left - margin, left + side + margin, width)
+    y0, y1 = _span(top - margin, top + side + margin, height)
+    if x0 >= x1 or y0 >= y1:
+        return np.full((out_size, out_size, 3), color, dtype=np.uint8)
+    region = _shrink(image[y0:y1, x0:x1], factor, color)
+    return _warp(region, (left - x0) / factor, (top - y0) / factor, step / factor, out_size, color)
+
+
+def _warp(
+    image: Image, left: float, top: float, step: float, out_size: int, color: list[float]
+) -> Image:
+    """Return the square with corner (left, top) sampled every `step` pixels, bilinear.
+
+    OpenCV counts from pixel centres: output pixel i lies at left + (i + 0.5) step in edge
+    coordinates, which is 0.5 less in OpenCV's.
+    """
+    offset = step / 2 - 0.5
+    matrix = np.array([[step, 0, left + offset], [0, step, top + offset]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        image,
+        matrix,
+        (out_size, out_size),
+        flags=flags,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=color,
+    )
+
+
+def _span(low: float, high: float, size: int) -> tuple[int, int]:
+    """Return the whole pixels that cover [low, high] within [0, size]."""
+    return max(0, math.floor(low)), min(size, math.ceil(high))
+
+
+def _shrink(image: Image, factor: int, color: list[float]) -> Image:
+    """Return the means of factor x factor blocks; `color` completes the last ones."""
+    height, width = image.shape[:2]
+    bottom, right = -height % factor, -width % factor
+    padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=color)
+    size = ((width + right) // factor, (height + bottom) // factor)
+    return cv2.resize(padded, size, interpolation=cv2.INTER_AREA)

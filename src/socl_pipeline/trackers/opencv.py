@@ -1,0 +1,56 @@
+"""OpenCV's trackers, as references that need no training."""
+
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from socl_pipeline.trackers.base import Box, Image, check_box, check_image
+
+OpenCVName = Literal["csrt", "kcf"]
+
+_CLASSES: dict[OpenCVName, str] = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF"}
+
+
+class OpenCVTracker:
+    """One of OpenCV's trackers at its default parameters; see `trackers.base.Tracker`.
+
+    OpenCV takes and gives boxes in whole pixels. When it reports failure, the last box stays.
+    CSRT and KCF repeat their boxes exactly. MIL does not: it draws from the C library's rand(),
+    which OpenCV offers no way to seed (cv2.setRNGSeed is another generator).
+    """
+
+    def __init__(self, name: OpenCVName) -> None:
+        self.name = name
+        self._tracker: Any = None
+        self._box: Box = np.zeros(4)
+
+    def init(self, image: Image, box: ArrayLike) -> None:
+        """Start a fresh OpenCV tracker; see `Tracker.init`."""
+        check_image(image)
+        self._box = check_box(box)
+        self._tracker = getattr(cv2, _CLASSES[self.name]).create()
+        height, width = image.shape[:2]
+        whole = _whole_pixels(self._box, width, height)
+        self._tracker.init(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), whole)
+
+    def update(self, image: Image) -> Box:
+        """Return the box (4,) in the next frame; see `Tracker.update`."""
+        if self._tracker is None:
+            raise RuntimeError("OpenCVTracker.update was called before OpenCVTracker.init.")
+        check_image(image)
+        found, box = self._tracker.update(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if found:
+            self._box = np.array(box, dtype=np.float64)
+        return self._box.copy()
+
+
+def _whole_pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return the box rounded and cut at the image, at least a pixel large: OpenCV's demands."""
+    limit = np.array([width, height])
+    low = np.clip(np.rint(box[:2]), 0, limit - 1).astype(int)
+    high = np.clip(np.rint(box[:2] + box[2:]), low + 1, limit).astype(int)
+    x, y = low.tolist()
+    w, h = (high - low).tolist()
+    return x, y, w, h

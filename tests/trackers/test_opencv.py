@@ -1,0 +1,62 @@
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.trackers.opencv import OpenCVName, OpenCVTracker
+from socl_pipeline.trackers.run import run_sequence
+
+Image = NDArray[np.uint8]
+NAMES: list[OpenCVName] = ["csrt", "kcf", "mil"]
+
+
+def sequence(frames: int) -> tuple[list[Image], NDArray[np.float64]]:
+    rng = np.random.default_rng(0)
+    background = cv2.GaussianBlur(rng.integers(0, 256, (120, 160, 3), np.uint8), (0, 0), 3)
+    patch = cv2.GaussianBlur(rng.integers(0, 256, (30, 24, 3), np.uint8), (0, 0), 1)
+    images, boxes = [], []
+    for t in range(frames):
+        image = background.copy()
+        image[40 + t : 70 + t, 30 + 2 * t : 54 + 2 * t] = patch
+        images.append(image)
+        boxes.append((30 + 2 * t, 40 + t, 24, 30))
+    return images, np.array(boxes, dtype=float)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_follows_and_repeats(name: OpenCVName) -> None:
+    images, truth = sequence(4)
+    tracker = OpenCVTracker(name)
+    boxes, _ = run_sequence(tracker, images, truth[0])
+    assert boxes.dtype == np.float64
+    assert np.abs(boxes - truth).max() <= (12 if name == "mil" else 4)
+    if name != "mil":  # it draws from the C library's random numbers
+        again, _ = run_sequence(tracker, images, truth[0])
+        assert np.array_equal(boxes, again)
+
+
+def test_failure_keeps_the_last_box() -> None:
+    images, truth = sequence(3)
+    tracker = OpenCVTracker("kcf")
+    boxes, _ = run_sequence(tracker, [*images, np.zeros_like(images[0])], truth[0])
+    assert np.array_equal(boxes[3], boxes[2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("box", [(-8.6, 100.2, 30.4, 40), (140, -5, 40.7, 30)])
+def test_boxes_over_the_border_are_accepted(
+    name: OpenCVName, box: tuple[float, float, float, float]
+) -> None:
+    images, _ = sequence(2)
+    boxes, _ = run_sequence(OpenCVTracker(name), images, box)
+    assert boxes[0] == pytest.approx(box)
+    assert np.isfinite(boxes).all()
+
+
+def test_malformed_input() -> None:
+    tracker = OpenCVTracker("csrt")
+    with pytest.raises(RuntimeError, match="before"):
+        tracker.update(sequence(1)[0][0])
+    with pytest.raises(InputError, match="first box"):
+        tracker.init(sequence(1)[0][0], (3, 4, -1, 5))
