@@ -143,7 +143,8 @@ def build(
     """Return the recipe's payload, making it if the cache does not hold it yet.
 
     `make(path)` fills `path` (a file or folder inside the recipe's cache folder), going on from
-    whatever an earlier, killed call left there, and returns statistics for the summary.
+    whatever an earlier, killed call left there, and returns statistics for the summary. If they
+    hold a `digest`, it stands for the content instead of the bytes of the files.
     """
     folder = cache / recipe.stage / recipe.key
     path = folder / payload
@@ -153,7 +154,8 @@ def build(
             return path, read_summary(folder / SUMMARY)
         folder.mkdir(parents=True, exist_ok=True)
         stats = dict(make(path))
-        summary = Summary(recipe, digest_files(path, digested), stats)
+        digest = stats.pop("digest", None) or digest_files(path, digested)
+        summary = Summary(recipe, digest, stats)
         write_atomic(folder / SUMMARY, summary.to_json())
     return path, summary
 

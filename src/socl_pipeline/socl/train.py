@@ -24,6 +24,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import build_backbone, load_imagenet, save_weights
+from socl_pipeline.models.device import choose_device
 from socl_pipeline.pipeline.artifact import atomic_path, canonical_json
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -49,15 +50,6 @@ logger = logging.getLogger(__name__)
 PROJECTION_CHANNELS = 64  # supplement J
 LOW_COVERAGE = 0.6  # below this the soft negatives hold much of the target itself
 MIN_TRAIN_VIDEOS = 2
-
-
-def choose_device(wanted: str) -> torch.device:
-    """Return the torch device of a config value; auto takes a GPU if there is one."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: cuda was asked for, but torch finds no GPU; use auto or cpu")
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
 
 
 def projection_head(channels: int, seed: int) -> nn.Module:

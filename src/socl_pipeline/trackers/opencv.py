@@ -17,8 +17,7 @@ class OpenCVTracker:
     """One of OpenCV's trackers at its default parameters; see `trackers.base.Tracker`.
 
     OpenCV takes and gives boxes in whole pixels. When it reports failure, the last box stays.
-    CSRT and KCF repeat their boxes exactly. MIL does not: it draws from the C library's rand(),
-    which OpenCV offers no way to seed (cv2.setRNGSeed is another generator).
+    MIL is not offered: it draws from the C library's rand(), which OpenCV has no way to seed.
     """
 
     def __init__(self, name: OpenCVName) -> None:

@@ -1,0 +1,14 @@
+"""Where torch computes."""
+
+import torch
+
+from socl_pipeline.errors import InputError
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the torch device of a config value; auto takes a GPU if there is one."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: cuda was asked for, but torch finds no GPU; use auto or cpu")
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)

@@ -1,0 +1,115 @@
+"""What is built, what is stale and why, and what nothing links to any more."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import SUMMARY, Recipe, read_summary
+from socl_pipeline.pipeline.stages import Job, Target, all_targets
+from socl_pipeline.settings import Config
+
+State = Literal["complete", "stale", "missing"]
+
+
+@dataclass(frozen=True)
+class ArtifactStatus:
+    """State of one artifact; `reason` says why it is not complete, `size` is in bytes."""
+
+    target: Target
+    output: Path
+    state: State
+    reason: str
+    size: int
+
+
+def artifact_status(job: Job) -> ArtifactStatus:
+    """Compare a published artifact with what the config and its inputs ask for now."""
+
+    def status(state: State, reason: str = "") -> ArtifactStatus:
+        size = disk_usage(job.output) if job.output.exists() else 0
+        return ArtifactStatus(job.target, job.output, state, reason, size)
+
+    if not job.summary_path.exists() or not job.output.exists():
+        partial = ((job.cache / job.stage.name).is_dir() and "; unfinished work may be kept") or ""
+        return status("missing", f"not built{partial if _is_partial(job) else ''}")
+    try:
+        built, wanted = read_summary(job.summary_path).recipe, job.recipe
+    except InputError as error:
+        return status("stale", str(error))
+    reason = "; ".join(differences(built, wanted))
+    return status("stale", reason) if reason else status("complete")
+
+
+def _is_partial(job: Job) -> bool:
+    """Return whether the cache holds unfinished work for exactly this artifact."""
+    try:
+        folder = job.cache / job.stage.name / job.recipe.key
+    except InputError:  # an input is missing, so this artifact was not begun
+        return False
+    return folder.is_dir() and not (folder / SUMMARY).exists()
+
+
+def differences(built: Recipe, wanted: Recipe) -> Iterator[str]:
+    """Yield what differs between two recipes, in words."""
+    if built.version != wanted.version:
+        yield f"stage version {built.version}, now {wanted.version}"
+    old, new = _flat(built.params), _flat(wanted.params)
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            yield f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
+    for role in sorted(built.inputs.keys() | wanted.inputs.keys()):
+        if built.inputs.get(role) != wanted.inputs.get(role):
+            yield f"{role} changed"
+
+
+def _flat(params: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in params.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def all_statuses(config: Config, results: Path, cache: Path) -> Iterator[ArtifactStatus]:
+    """Yield the status of every artifact that a config names."""
+    for target in all_targets(config):
+        yield artifact_status(Job(config, target, results, cache))
+
+
+def disk_usage(path: Path) -> int:
+    """Return the bytes of a file or folder, links followed."""
+    resolved = path.resolve()
+    if resolved.is_file():
+        return resolved.stat().st_size
+    return sum(p.stat().st_size for p in resolved.rglob("*") if p.is_file())
+
+
+def unused_cache(results: Path, cache: Path) -> list[Path]:
+    """Return the finished cache folders that no link below the results folder points into."""
+    used = {p.resolve().parent for p in results.rglob("*") if p.is_symlink()}
+    folders = [p.parent for p in cache.glob(f"*/*/{SUMMARY}")]
+    return sorted(f for f in folders if f.resolve() not in used)
+
+
+def remove_unused(folders: list[Path]) -> int:
+    """Delete cache folders; returns the bytes that were freed."""
+    freed = 0
+    for folder in folders:
+        freed += disk_usage(folder)
+        shutil.rmtree(folder)
+        folder.with_name(folder.name + ".lock").unlink(missing_ok=True)
+    return freed
+
+
+def format_bytes(size: float) -> str:
+    """Return a size in the unit that suits it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
