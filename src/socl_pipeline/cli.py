@@ -130,7 +130,8 @@ for _stage in STAGES.values():
 @cli.command("demo-data")
 @click.option("--manifest", type=click.Path(path_type=Path), default="data_manifests/demo.yaml")
 @click.option("--root", type=click.Path(path_type=Path), help="Default: the manifest's root.")
-def demo_data(manifest: Path, root: Path | None) -> None:
+@click.option("--log", type=click.Path(path_type=Path), help="Also write log lines here.")
+def demo_data(manifest: Path, root: Path | None, log: Path | None) -> None:
     """Draw the demo videos: textured objects on moving backgrounds, in GOT-10k layout."""
     from socl_pipeline.datasets.demo import write_demo
     from socl_pipeline.datasets.manifest import dataset_root, load_manifest
@@ -141,7 +142,7 @@ def demo_data(manifest: Path, root: Path | None) -> None:
         raise InputError(f"{manifest}: has no `generate` section, so there is nothing to draw")
     folder = root or dataset_root(entry)
     total = entry.generate.train_videos + entry.generate.val_videos
-    with logging_to(None), Progress("demo-data", total, "videos") as progress:
+    with logging_to(log), Progress("demo-data", total, "videos") as progress:
         write_demo(folder, **entry.generate.model_dump(), progress=progress.advance)
     click.echo(f"{folder}: {total} videos", err=True)
 

@@ -83,7 +83,7 @@ class _State:
     epoch: int = 0
     metrics: list[dict[str, float]] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
-    best_hit_rate: float = -1.0
+    best_error_px: float = math.inf
 
 
 class Trainer:
@@ -258,8 +258,8 @@ class Trainer:
         self.state.validation.append(row)
         for name, value in result.items():
             writer.add_scalar(f"validation/{name}", value, row["step"])
-        if result["hit_rate"] > self.state.best_hit_rate:
-            self.state.best_hit_rate = result["hit_rate"]
+        if result["mean_error_px"] < self.state.best_error_px:
+            self.state.best_error_px = result["mean_error_px"]
             self.best = _copy(self.backbone)
         logger.info(
             "epoch %d: %.1f %% of the held-out clicks found, mean error %.1f px",
@@ -336,7 +336,7 @@ def _write_rows(path: Path, rows: list[dict[str, float]]) -> None:
 
 def _statistics(trainer: Trainer) -> dict[str, Any]:
     validation = trainer.state.validation
-    best = max(validation, key=lambda v: v["hit_rate"]) if validation else {}
+    best = min(validation, key=lambda v: v["mean_error_px"]) if validation else {}
     return {
         "train_videos": len(trainer.train_videos),
         "held_out_videos": trainer.held_out,

@@ -22,7 +22,7 @@ FRAME_SIZES = ((480, 270), (480, 360))  # working resolution of wide and of clas
 CLICK_ERROR = 0.05  # standard deviation over the object's side: how far off the training clicks are
 WINDOWS_PER_SCENE = 400
 MIN_SIDE = 8.0  # working pixels
-MAX_SIZE = 0.7  # of the frame: reaches the larger objects of real video
+MIN_SIZE, MAX_SIZE = 0.06, 0.7  # of the frame: from drone targets to whole animals
 FIT_SEED = 1_000_003  # scenes that no demo dataset uses
 
 
@@ -34,7 +34,9 @@ def scene_windows(
     for i in range(scenes):
         rng = np.random.default_rng([seed, i])
         width, height = FRAME_SIZES[i % len(FRAME_SIZES)]
-        settings = SceneSettings(width=width, height=height, frames=8, max_size=MAX_SIZE)
+        settings = SceneSettings(
+            width=width, height=height, frames=8, min_size=MIN_SIZE, max_size=MAX_SIZE
+        )
         frame = build_scene(settings, (seed, i)).render(int(rng.integers(settings.frames)))
         if frame.absent:
             continue

@@ -1,0 +1,165 @@
+"""What the Snakefile asks: which config serves which dataset, and each job's fingerprint.
+
+Every file in config/ names its own datasets, so a target below results/{dataset}/ is built with
+the file that names that dataset; `--configfile` replaces them all by one. `--config` values are
+laid over whichever file is used.
+"""
+
+import copy
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifest
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import write_atomic
+from socl_pipeline.pipeline.stages import Job, Target, open_dataset
+from socl_pipeline.settings import (
+    BenchmarkSettings,
+    Config,
+    DatasetSettings,
+    load_config,
+    validate_config,
+)
+
+DEFAULT = "demo.yaml"
+
+
+class Plan:
+    """The configs of one Snakemake run."""
+
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        folder: Path = Path("config"),
+        effective: Path = Path("work/config"),
+    ) -> None:
+        """Take what Snakemake was given on its command line and check the default config.
+
+        given: a whole config (--configfile), or only the values to lay over the shipped ones.
+        """
+        self._given, self._folder, self._effective = dict(given), folder, effective
+        self._complete = "datasets" in self._given
+        self.default = (
+            validate_config(self._given, "the config given to Snakemake")
+            if self._complete
+            else self._load(folder / DEFAULT)
+        )
+        for name in self.default.datasets:
+            self._check_roots(self.default, name)
+
+    def _load(self, path: Path) -> Config:
+        if not self._given:
+            return load_config(path)
+        load_config(path)  # its own errors are named before those of the values laid over it
+        raw = overlay(yaml.safe_load(path.read_text()), self._given)
+        return validate_config(raw, f"{path} with the values of --config")
+
+    @cached_property
+    def _others(self) -> dict[str, Path]:
+        """The datasets that the other shipped config files name."""
+        if self._complete:
+            return {}
+        found: dict[str, Path] = {}
+        for path in sorted(self._folder.glob("*.yaml")):
+            raw = yaml.safe_load(path.read_text())
+            names = raw.get("datasets", {}) if isinstance(raw, dict) else {}
+            found |= {name: path for name in names if name not in self.default.datasets}
+        return found
+
+    def config(self, dataset: str) -> Config:
+        """Return the config that names a dataset. Raises InputError if none does."""
+        if dataset in self.default.datasets:
+            return self.default
+        if dataset not in self._others:
+            known = ", ".join([*self.default.datasets, *self._others])
+            raise InputError(f"no config names a dataset {dataset!r}; known: {known}")
+        config = self._load(self._others[dataset])
+        self._check_roots(config, dataset)
+        return config
+
+    def _check_roots(self, config: Config, dataset: str) -> None:
+        open_dataset(config.datasets[dataset])
+        for benchmark in config.benchmarks.values():
+            open_dataset(benchmark)
+
+    def job(self, stage: str, **names: str) -> Job:
+        """Return a stage's job for the wildcards of a rule."""
+        return Job(self.config(names["dataset"]), Target.of(stage, **names))
+
+    def fingerprint(self, stage: str, wildcards: Any) -> str:
+        """Return what a rule has as its only `params`; also lays down the job's config file."""
+        names = dict(wildcards.items())
+        self._write_config(names["dataset"])
+        return self.job(stage, **names).fingerprint
+
+    def _write_config(self, dataset: str) -> None:
+        path = self._effective / f"{dataset}.json"
+        text = self.config(dataset).model_dump_json(indent=1) + "\n"
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, text)
+
+    def dataset_files(self, dataset: str) -> list[str]:
+        """Return the files that the points of a dataset depend on."""
+        return _entry_files(self.config(dataset).datasets[dataset])
+
+    def benchmark_files(self, dataset: str, benchmark: str) -> list[str]:
+        """Return the files that tracks on a benchmark depend on."""
+        return _entry_files(self.config(dataset).benchmarks[benchmark])
+
+    def trackers(self, dataset: str) -> list[str]:
+        """Return the names of the trackers that are compared."""
+        return list(self.config(dataset).trackers)
+
+    def models(self, dataset: str) -> list[str]:
+        """Return the names of the models that are trained."""
+        return list(self.config(dataset).models)
+
+    def benchmarks(self, dataset: str) -> list[str]:
+        """Return the names of the benchmarks."""
+        return list(self.config(dataset).benchmarks)
+
+    def model_of(self, dataset: str, tracker: str) -> str | None:
+        """Return the model that a tracker runs on, if it has one."""
+        settings = self.config(dataset).trackers.get(tracker)
+        return getattr(settings, "model", None)
+
+    @cached_property
+    def generated(self) -> dict[str, Path]:
+        """The roots of datasets that the project draws itself, with their manifests."""
+        entries = [*self.default.datasets.values(), *self.default.benchmarks.values()]
+        found = [(entry, load_manifest(entry.manifest)) for entry in entries]
+        return {
+            str(dataset_root(manifest, entry.root)): entry.manifest
+            for entry, manifest in found
+            if manifest.generate is not None
+        }
+
+
+def _entry_files(entry: DatasetSettings | BenchmarkSettings) -> list[str]:
+    manifest = load_manifest(entry.manifest)
+    root = dataset_root(manifest, entry.root)
+    files = open_dataset(entry).index_files()
+    if manifest.generate is not None:
+        files = generated_files(manifest, root)
+    return [str(entry.manifest), *map(str, files)]
+
+
+def generated_files(manifest: Manifest, root: Path) -> list[Path]:
+    """Return the files that drawing a dataset writes last."""
+    return [root / split.folder / split.list for split in manifest.splits.values()]
+
+
+def overlay(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `values` laid over it, section by section; neither is changed."""
+    merged = copy.deepcopy(base)
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            merged[key] = overlay(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged

@@ -1,0 +1,120 @@
+"""Does a TOP map say more about the target's size than a fixed prior? Measured by box overlap.
+
+A level set {S >= f max S} of the score map has a bounding box; with one f for a whole dataset it
+is compared with the best square of one size at the click. Both have one number chosen on the
+boxes that they are measured on, so neither is favoured. Pure functions: arrays in, arrays out.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from socl_pipeline.boxes import centered_boxes, iou
+
+Float = NDArray[np.floating]
+
+LEVELS: Float = np.linspace(0.1, 0.95, 18)
+SIDES_TRIED = 80
+SMALLEST_SQUARE_PX = 8.0
+SMALLEST_SHARE = 0.01
+_TIE = 1e-9  # sums of the same scores in another order differ in the last places
+
+
+@dataclass(frozen=True)
+class SquarePrior:
+    """The best square of one size at the click.
+
+    unit: what `side` counts, pixels or the root of the frame's area. ious: (n,) overlaps.
+    """
+
+    unit: Literal["px", "share"]
+    side: float
+    ious: Float
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean overlap, in [0, 1]."""
+        return float(self.ious.mean())
+
+
+def level_set_boxes(
+    boxes: Float, scores: Float, width: float, height: float, levels: ArrayLike = LEVELS
+) -> Float:
+    """Return the bounding boxes (levels, 4) of the level sets {S >= f max S} in a frame.
+
+    S, the sum of the scores (k,) of the boxes (k, 4) that cover a location (paper 3.1), is
+    constant between neighbouring box edges. So it is rasterised on the grid of these edges, at
+    most 2k + 1 columns and rows, and the result is exact at any frame size.
+
+    levels: f in (0, 1]. Boxes and result are x, y, w, h in pixels of the frame (width, height).
+    Raises ValueError if shapes do not fit or no box covers the frame.
+    """
+    boxes, scores = np.asarray(boxes, np.float64), np.asarray(scores, np.float64)
+    if boxes.shape != (len(scores), 4):
+        raise ValueError(f"boxes {boxes.shape} and scores {scores.shape} do not fit")
+    columns, across = _edge_grid(boxes[:, 0], boxes[:, 2], width)
+    rows, down = _edge_grid(boxes[:, 1], boxes[:, 3], height)
+    score = down.T @ (scores[:, None] * across)
+    if not score.size or score.max() <= 0:
+        raise ValueError("no box with a score covers the frame, so there is no level set")
+    threshold = np.asarray(levels, np.float64) * score.max() * (1 - _TIE)
+    left, right = _span(score.max(axis=0), columns, threshold)
+    top, bottom = _span(score.max(axis=1), rows, threshold)
+    return np.stack([left, top, right - left, bottom - top], axis=1)
+
+
+def _edge_grid(low: Float, size: Float, limit: float) -> tuple[Float, Float]:
+    """Return the sorted edges (m + 1,) in [0, limit] and whether boxes cover each cell (k, m)."""
+    edges = np.unique(np.clip(np.concatenate([low, low + size, [0, limit]]), 0, limit))
+    covers = (low[:, None] <= edges[:-1]) & ((low + size)[:, None] >= edges[1:])
+    return edges, covers.astype(np.float64)
+
+
+def _span(profile: Float, edges: Float, threshold: Float) -> tuple[Float, Float]:
+    """Return the outer edges (levels,) of the cells of a profile (m,) that reach thresholds."""
+    reached = profile >= threshold[:, None]
+    first, last = reached.argmax(axis=1), reached.shape[1] - reached[:, ::-1].argmax(axis=1)
+    return edges[first], edges[last]
+
+
+def best_level(ious: Float) -> tuple[int, float]:
+    """Return which level has the best mean overlap, and that mean, of overlaps (n, levels).
+
+    Raises ValueError if there are none.
+    """
+    ious = np.asarray(ious, np.float64)
+    if ious.ndim != 2 or not ious.size:
+        raise ValueError(f"expected overlaps (n, levels), found {ious.shape}")
+    means = ious.mean(axis=0)
+    best = int(means.argmax())
+    return best, float(means[best])
+
+
+def best_square(points: Float, sizes: Float, truth: Float) -> SquarePrior:
+    """Return the better of two priors: one side in pixels, one side as a share of the frame.
+
+    points: (n, 2) clicks. sizes: (n, 2) width and height of the frames; the share is of the root
+    of their area. truth: (n, 4) true boxes. Raises ValueError if shapes do not fit or n is 0.
+    """
+    points, sizes, truth = (np.asarray(a, np.float64) for a in (points, sizes, truth))
+    n = len(points)
+    if not n or points.shape != (n, 2) or sizes.shape != (n, 2) or truth.shape != (n, 4):
+        raise ValueError(
+            f"points {points.shape}, sizes {sizes.shape} and boxes {truth.shape} do not fit"
+        )
+    pixels = np.geomspace(SMALLEST_SQUARE_PX, max(sizes.max(), SMALLEST_SQUARE_PX), SIDES_TRIED)
+    shares = np.geomspace(SMALLEST_SHARE, 1, SIDES_TRIED)
+    by_pixels = _best_side("px", points, np.ones(n), pixels, truth)
+    by_share = _best_side("share", points, np.sqrt(sizes.prod(axis=1)), shares, truth)
+    return max(by_pixels, by_share, key=lambda prior: prior.mean_iou)
+
+
+def _best_side(
+    unit: Literal["px", "share"], points: Float, scale: Float, sides: Float, truth: Float
+) -> SquarePrior:
+    squares = scale[:, None, None] * sides[None, :, None]  # (n, sides, 1): width = height
+    ious = iou(centered_boxes(points[:, None], squares.repeat(2, axis=-1)), truth[:, None])
+    best, _ = best_level(ious)
+    return SquarePrior(unit, float(sides[best]), ious[:, best])

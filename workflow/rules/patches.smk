@@ -1,0 +1,24 @@
+rule patches:
+    """Cut and pack the training patches."""
+    input:
+        "results/{dataset}/points.summary.json",
+        "results/{dataset}/top_maps.summary.json",
+    output:
+        artifact=directory("results/{dataset}/patches"),
+        summary="results/{dataset}/patches.summary.json",
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("patches", wildcards),
+    log:
+        "results/{dataset}/logs/patches.log",
+    benchmark:
+        "results/{dataset}/benchmarks/patches.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 * threads,
+        runtime=1440,
+    shell:
+        "socl patches --config work/config/{wildcards.dataset}.json"
+        " --dataset {wildcards.dataset} --workers {threads}"
+        " --fingerprint {params.fp} --log {log}"

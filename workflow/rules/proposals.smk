@@ -1,0 +1,23 @@
+rule proposals:
+    """Find EdgeBoxes near each click; draw the table of random windows."""
+    input:
+        "results/{dataset}/points.summary.json",
+    output:
+        artifact=directory("results/{dataset}/proposals"),
+        summary="results/{dataset}/proposals.summary.json",
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("proposals", wildcards),
+    log:
+        "results/{dataset}/logs/proposals.log",
+    benchmark:
+        "results/{dataset}/benchmarks/proposals.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 * threads,
+        runtime=1440,
+    shell:
+        "socl proposals --config work/config/{wildcards.dataset}.json"
+        " --dataset {wildcards.dataset} --workers {threads}"
+        " --fingerprint {params.fp} --log {log}"

@@ -1,0 +1,24 @@
+rule top_maps:
+    """Score the proposals with Dask; keep the boxes that make each TOP map."""
+    input:
+        "results/{dataset}/points.summary.json",
+        "results/{dataset}/proposals.summary.json",
+    output:
+        artifact=directory("results/{dataset}/top_maps.zarr"),
+        summary="results/{dataset}/top_maps.summary.json",
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("top_maps", wildcards),
+    log:
+        "results/{dataset}/logs/top_maps.log",
+    benchmark:
+        "results/{dataset}/benchmarks/top_maps.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 * threads,
+        runtime=2880,
+    shell:
+        "socl top_maps --config work/config/{wildcards.dataset}.json"
+        " --dataset {wildcards.dataset} --workers {threads}"
+        " --fingerprint {params.fp} --log {log}"

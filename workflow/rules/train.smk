@@ -1,0 +1,23 @@
+rule train:
+    """Train a model with the soft contrastive loss."""
+    input:
+        "results/{dataset}/patches.summary.json",
+    output:
+        artifact=directory("results/{dataset}/models/{model}"),
+        summary="results/{dataset}/models/{model}.summary.json",
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("train", wildcards),
+    log:
+        "results/{dataset}/logs/train.{model}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/train.{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 16
+    resources:
+        mem_mb=16000,
+        runtime=2880,
+    shell:
+        "socl train --config work/config/{wildcards.dataset}.json"
+        " --dataset {wildcards.dataset} --model {wildcards.model} --workers {threads}"
+        " --fingerprint {params.fp} --log {log}"
