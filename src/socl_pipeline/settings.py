@@ -66,7 +66,7 @@ class RandomWindowSettings(Section):
 
     count: int = Field(5000, gt=0, description="Paper 3.1.")
     min_side_px: float = Field(
-        16.0, gt=0, description="Smallest side (root of the area), original pixels; our choice."
+        10.0, gt=0, description="Smallest side (root of the area), original pixels; our choice."
     )
     max_aspect: float = Field(3.0, ge=1, description="Log-uniform in [1/a, a]; our choice.")
     seed: int = 0
@@ -300,7 +300,9 @@ def validated(model: type[T], raw: Any, source: str) -> T:
 
 def _sentence(model: type[BaseModel], item: dict[str, Any]) -> str:
     """One pydantic error as: key, what is wrong, what is near."""
-    location = [part for part in item["loc"] if part not in ("siamfc", "opencv")]
+    location = list(item["loc"])
+    if location[:1] == ["trackers"]:
+        del location[2:3]  # pydantic puts the tracker's kind between its name and its keys
     key = ".".join(str(part) for part in location)
     if item["type"] == "extra_forbidden":
         known = _known_keys(model, tuple(item["loc"][:-1]))

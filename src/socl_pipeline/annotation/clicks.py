@@ -49,7 +49,7 @@ def sample_videos(
     if count is not None:
         order = order[:count]
     if hours is not None:
-        budget = math.floor(hours * 3600 / seconds_per_frame)
+        budget = math.floor(hours * 3600 / seconds_per_frame + 1e-6)  # 12.999999 pays for 13
         spent = np.cumsum(np.asarray(frames, dtype=np.int64)[order])
         order = order[spent <= budget]
     return [names[i] for i in sorted(order)]

@@ -144,7 +144,7 @@ def mean_score(scores: Sequence[OpeScore]) -> OpeScore:
     )
 
 
-def _score(overlap: FloatArray, error: FloatArray) -> OpeScore:
+def _score(overlap: NDArray[np.floating], error: NDArray[np.floating]) -> OpeScore:
     success, precision = success_curve(overlap), precision_curve(error)
     return OpeScore(
         auc=float(success.mean()),

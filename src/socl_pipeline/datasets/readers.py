@@ -178,7 +178,7 @@ def read_got10k(folder: Path) -> Video:
     given = ~absent & ~np.isnan(boxes).all(axis=1)
     problems = [
         Problem(folder.name, i, f"{truth}, line {i + 1}: {what}")
-        for i in np.flatnonzero(given)
+        for i in np.flatnonzero(given).tolist()
         if (what := box_problem(boxes[i], width, height))
     ]
     return Video(
@@ -263,8 +263,8 @@ def read_clicks(path: Path) -> dict[str, list[ClickRow]]:
                     f"{','.join(CLICK_COLUMNS)} and optionally {','.join(BOX_COLUMNS)}"
                 )
             rows: dict[str, list[ClickRow]] = defaultdict(list)
-            for line, row in enumerate(reader, start=2):
-                rows[row["video"]].append(_click_row(path, line, row))
+            for row in reader:
+                rows[row["video"]].append(_click_row(path, reader.line_num, row))
     except FileNotFoundError:
         raise InputError(f"{path}: the clicks are missing") from None
     if not rows:
@@ -299,6 +299,7 @@ def read_clips(root: Path, name: str, rows: list[ClickRow], source: Path) -> Vid
     index = _frame_index(frames)
     points, boxes = np.full((n, 2), np.nan), np.full((n, 4), np.nan)
     problems = []
+    lines: dict[int, int] = {}
     for row in rows:
         i = index.get(row.frame)
         if i is None:
@@ -306,6 +307,12 @@ def read_clips(root: Path, name: str, rows: list[ClickRow], source: Path) -> Vid
                 f"{source}, line {row.line}: {root / name} has no frame {row.frame!r}; "
                 f"its first is {frames[0].name!r}"
             )
+        if i in lines:
+            raise InputError(
+                f"{source}, line {row.line}: frame {row.frame!r} of {name} has a click already, "
+                f"in line {lines[i]}"
+            )
+        lines[i] = row.line
         points[i] = row.x, row.y
         boxes[i] = row.box or np.nan
         what = point_problem(points[i], width, height)

@@ -131,7 +131,8 @@ def checks(rng: np.random.Generator, height: int, width: int) -> Field:
     first = _square_wave(_rotated_axis(rng, height, width, angle), period, duty)
     across = _rotated_axis(rng, height, width, angle + np.pi / 2)
     second = _square_wave(across, period * rng.uniform(0.6, 1.6), duty)
-    return first * second if rng.random() < 0.5 else (first + second) / 2
+    mixed = first * second if rng.random() < 0.5 else (first + second) / 2
+    return mixed.astype(first.dtype)
 
 
 def spots(rng: np.random.Generator, height: int, width: int) -> Field:

@@ -131,7 +131,10 @@ class Plan:
     @cached_property
     def generated(self) -> dict[str, Path]:
         """The roots of datasets that the project draws itself, with their manifests."""
-        entries = [*self.default.datasets.values(), *self.default.benchmarks.values()]
+        entries: list[DatasetSettings | BenchmarkSettings] = [
+            *self.default.datasets.values(),
+            *self.default.benchmarks.values(),
+        ]
         found = [(entry, load_manifest(entry.manifest)) for entry in entries]
         return {
             str(dataset_root(manifest, entry.root)): entry.manifest

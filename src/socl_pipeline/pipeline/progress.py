@@ -76,7 +76,7 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-class _BarSafeHandler(logging.StreamHandler):  # type: ignore[type-arg]
+class _BarSafeHandler(logging.StreamHandler):
     """Writes log lines above a progress bar instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:

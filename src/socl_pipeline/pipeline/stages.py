@@ -24,6 +24,7 @@ from socl_pipeline.pipeline.artifact import (
     read_summary,
 )
 from socl_pipeline.settings import BenchmarkSettings, Config, DatasetSettings, OnBadFrame
+from socl_pipeline.top.data import objectness_file
 
 Names = Mapping[str, str]
 
@@ -222,12 +223,16 @@ def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
     }
 
 
-def _optional_file(role: str, path: Path | None) -> dict[str, str]:
-    if path is None:
-        return {}
+def _file(path: Path) -> str:
+    """Return the digest of a file that the config names. Raises InputError if it is missing."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file ({role} of the config)")
-    return {role: digest_files(path, ())}
+        raise InputError(f"{path}: no such file, though the config names it")
+    return digest_files(path, ())
+
+
+def _imagenet_file(job: Job) -> dict[str, str]:
+    path = job.config.models[job.names["model"]].imagenet_weights
+    return {} if path is None else {"imagenet_weights": _file(path)}
 
 
 def _from(stage: str) -> Callable[[Config, Names], dict[str, Target]]:
@@ -271,7 +276,9 @@ STAGES: dict[str, Stage] = {
                 mode="json", exclude={"objectness"}
             ),
             inputs=_from("points proposals"),
-            files=lambda job: _optional_file("top_maps.objectness", job.config.top_maps.objectness),
+            files=lambda job: {
+                "objectness": _file(objectness_file(job.config.top_maps.objectness))
+            },
             help="Score the proposals and keep the boxes that make each frame's TOP map.",
         ),
         Stage(
@@ -294,9 +301,7 @@ STAGES: dict[str, Stage] = {
             payload="model",
             params=_train_params,
             inputs=_from("patches"),
-            files=lambda job: _optional_file(
-                "imagenet_weights", job.config.models[job.names["model"]].imagenet_weights
-            ),
+            files=_imagenet_file,
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
             help="Train a model with the soft contrastive loss.",
         ),
@@ -343,7 +348,7 @@ STAGES: dict[str, Stage] = {
 
 def all_targets(config: Config) -> Iterator[Target]:
     """Yield every artifact that a config names, upstream first."""
-    known = {
+    known: dict[str, Mapping[str, Any]] = {
         "dataset": config.datasets,
         "model": config.models,
         "tracker": config.trackers,

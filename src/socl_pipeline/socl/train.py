@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.models import build_backbone, load_imagenet, save_weights
+from socl_pipeline.models import ResNet18, build_backbone, load_imagenet, save_weights
 from socl_pipeline.models.device import choose_device
 from socl_pipeline.pipeline.artifact import atomic_path, canonical_json
 from socl_pipeline.pipeline.progress import Progress
@@ -102,13 +102,13 @@ class Trainer:
                 f"{len(patches.videos)}"
             )
         backbone = build_backbone(settings.backbone, settings.seed)
-        if settings.imagenet_weights is not None:
+        if isinstance(backbone, ResNet18) and settings.imagenet_weights is not None:
             load_imagenet(backbone, settings.imagenet_weights)
         self.grid = feature_grid(backbone.eval(), settings.window)
         self.network = nn.ModuleDict({"backbone": backbone})
         if settings.projection_head:
             self.network["head"] = projection_head(backbone.channels, settings.seed)
-        self.network.to(self.device, memory_format=torch.channels_last)
+        self.network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )

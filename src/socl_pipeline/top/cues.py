@@ -56,7 +56,7 @@ def pixel_corners(windows: Float, width: int, height: int) -> Int:
     return np.concatenate([low, high], axis=1)
 
 
-def integral(values: Float) -> Float:
+def integral(values: Float | Int) -> Float:
     """Return the integral map (H + 1, W + 1) of a map (H, W), in float64."""
     return cv2.integral(values, sdepth=cv2.CV_64F)
 

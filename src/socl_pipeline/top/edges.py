@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 SMOOTHING_RADIUS = 4
 THINNING_RADIUS = 2  # of the non-maximum suppression along the edge normal (EdgeBoxes paper)
 
+FLAT = 1e-2  # grey levels a pixel: smaller gradients are rounding errors of the filter
+
 Float = NDArray[np.float32]
 
 
@@ -35,7 +37,8 @@ def colour_gradient(image: NDArray[np.uint8]) -> tuple[Float, Float]:
     channel = strength.argmax(axis=2)[..., None]
     gx, gy, best = (np.take_along_axis(a, channel, axis=2)[..., 0] for a in (dx, dy, strength))
     angle = np.arctan2(gy, gx) % np.float32(np.pi)
-    return best / max(float(best.max()), 1e-6), angle.astype(np.float32)
+    normalised = best / max(float(best.max()), FLAT)
+    return normalised.astype(np.float32), angle.astype(np.float32)
 
 
 def thin(strength: Float, angle: Float) -> Float:

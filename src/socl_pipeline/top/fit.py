@@ -21,8 +21,8 @@ from socl_pipeline.top.windows import random_windows, window_templates, within_f
 FRAME_SIZES = ((480, 270), (480, 360))  # working resolution of wide and of classic video
 CLICK_ERROR = 0.05  # standard deviation over the object's side: how far off the training clicks are
 WINDOWS_PER_SCENE = 400
-MIN_SIDE = 8.0  # working pixels
-MIN_SIZE, MAX_SIZE = 0.06, 0.7  # of the frame: from drone targets to whole animals
+MIN_SIDE = 5.0  # working pixels
+MIN_SIZE, MAX_SIZE = 0.02, 0.7  # of the frame: from drone targets to whole animals
 FIT_SEED = 1_000_003  # scenes that no demo dataset uses
 
 

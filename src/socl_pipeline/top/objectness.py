@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.top.cues import CUES
+from socl_pipeline.top.data import objectness_file
 
 Float = NDArray[np.floating]
 
@@ -55,7 +55,8 @@ class ObjectnessModel:
 
 def fit_objectness(cues: Float, is_object: NDArray[np.bool_], provenance: str) -> ObjectnessModel:
     """Fit the tables on windows with cues (n, 3) and labels (n,): quantile bins, +1 smoothing."""
-    edges, log_ratio = {}, {}
+    edges: dict[str, Float] = {}
+    log_ratio: dict[str, Float] = {}
     for i, cue in enumerate(CUES):
         quantiles = np.quantile(cues[:, i], np.arange(1, BINS) / BINS)
         edges[cue] = np.unique(quantiles[quantiles > cues[:, i].min()])  # no empty first bin
@@ -72,14 +73,18 @@ def load_objectness(path: Path | None = None) -> ObjectnessModel:
 
     Raises InputError if the file is not such a model.
     """
-    source = path or resources.files("socl_pipeline.top") / "data" / "objectness.json"
+    source = objectness_file(path)
     try:
         raw = json.loads(source.read_text())
         if raw["format"] != FORMAT:
             raise InputError(f"{source}: format {raw['format']!r}, expected {FORMAT!r}")
         tables = {cue: raw["cues"][cue] for cue in CUES}
-        edges = {cue: np.array(t["edges"], np.float64) for cue, t in tables.items()}
-        ratio = {cue: np.array(t["log_ratio"], np.float64) for cue, t in tables.items()}
+        edges: dict[str, Float] = {
+            cue: np.array(t["edges"], np.float64) for cue, t in tables.items()
+        }
+        ratio: dict[str, Float] = {
+            cue: np.array(t["log_ratio"], np.float64) for cue, t in tables.items()
+        }
         for cue in CUES:
             if len(ratio[cue]) != len(edges[cue]) + 1:
                 raise InputError(f"{source}: cue {cue} needs one more log_ratio than edges")
@@ -88,3 +93,7 @@ def load_objectness(path: Path | None = None) -> ObjectnessModel:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{source}: not a fitted objectness model ({error!r})") from None
+
+
+def _array(values: list[float]) -> Float:
+    return np.array(values, np.float64)

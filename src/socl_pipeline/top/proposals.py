@@ -94,7 +94,7 @@ def _find_edge_boxes(shard: _Shard) -> int:
     table = read_points(shard.points).slice(shard.start, shard.stop - shard.start)
     rows = []
     for row in frame_rows(table, shard.root):
-        boxes, scores, problem = np.zeros((0, 4)), np.zeros(0), None
+        problem = None
         try:
             image = row.read()
             boxes, scores = edge_boxes_near(
@@ -103,6 +103,7 @@ def _find_edge_boxes(shard: _Shard) -> int:
         except InputError as error:
             if not shard.skip_bad_frames:
                 raise
+            boxes, scores = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
             problem = str(error)
         rows.append(
             {

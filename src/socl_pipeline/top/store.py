@@ -60,7 +60,7 @@ def create_store(
     building = path.with_name(path.name + ".partial")
     group = zarr.open_group(building, mode="w", zarr_format=3)
     group.attrs.update({"socl_schema": SCHEMA_VERSION, "shard_frames": shard_frames} | attributes)
-    small = {
+    small: dict[str, tuple[Any, str, Any, dict[str, Any]]] = {
         "boxes": ((top_k, 4), "uint16", ("box", "xywh"), {"scale_factor": BOX_STEP, "unit": "px"}),
         "scores": ((top_k,), "float16", ("box",), {"long_name": "objectness posterior"}),
         "points": ((2,), "float32", ("xy",), {"unit": "px"}),

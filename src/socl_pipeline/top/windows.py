@@ -6,12 +6,12 @@ log-uniform aspect ratio. One table serves every frame, so no row per frame is e
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from socl_pipeline.boxes import FloatArray as Float
 from socl_pipeline.boxes import centered_boxes, clip_boxes
 from socl_pipeline.settings import RandomWindowSettings
 
-Float = NDArray[np.float64]
+ROUNDING = 1e-9  # a window inside the frame must not lose area to arithmetic
 
 
 def window_templates(settings: RandomWindowSettings) -> Float:
@@ -44,5 +44,5 @@ def within_frame(windows: Float, width: float, height: float, border_loss: float
     """
     clipped = clip_boxes(windows, width, height)
     area, full = clipped[:, 2] * clipped[:, 3], windows[:, 2] * windows[:, 3]
-    kept = area >= (1 - border_loss) * full
+    kept = area >= (1 - border_loss - ROUNDING) * full
     return clipped[kept if kept.any() else area > 0]

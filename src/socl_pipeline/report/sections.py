@@ -1,0 +1,193 @@
+"""What the report's tables say: plain data for the template, from summaries and tables.
+
+A figure is a mapping of `src` (the address of a picture), `alt` and, in a list, `label`.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from socl_pipeline.pipeline.artifact import Summary, read_summary
+from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.report.curves import figure_png, loss_plot, precision_plot, success_plot
+from socl_pipeline.report.pictures import data_uri
+
+BOX_SECONDS = 10.2  # what drawing one box takes (paper, section 1)
+MOST_SKIPPED = 200  # rows of the table of frames left out
+SHORT = 12  # digits of a digest that tell artifacts apart
+COMPARED = ("auc", "precision", "mean_iou", "frames_per_second")  # higher is better in each
+
+Row = dict[str, Any]
+
+
+def overview(points: Summary, videos_of_models: Mapping[str, Summary]) -> Row:
+    """Return the counts and the cost of a dataset's annotation, from the summary of `points`."""
+    stats = points.stats
+    frames = stats["frames"]
+    return {
+        "videos": stats["videos"],
+        "frames": frames,
+        "boxes": stats["boxes"],
+        "models": len(videos_of_models),
+        "seconds_per_frame": points.recipe.params["seconds_per_frame"],
+        "hours": stats["annotation_hours"],
+        "box_seconds": BOX_SECONDS,
+        "box_hours": frames * BOX_SECONDS / 3600,
+        "sparse_hours": stats["boxes"] * BOX_SECONDS / 3600,
+    }
+
+
+def score_section(name: str, table: pa.Table, palette: Sequence[str]) -> Row:
+    """Return a benchmark's table, best AUC first, and its two plots.
+
+    table: of stage `scores`. Ties keep the config's order. A tracker's line keeps its style on
+    every benchmark, because styles follow the config's order.
+    """
+    rows = table.to_pylist()
+    means = [r for r in rows if r["sequence"] is None]
+    best = {c: max(r[c] for r in means) for c in COMPARED}
+    ranking = sorted(means, key=lambda r: -r["auc"])
+    success = {r["tracker"]: (r["success_curve"], r["auc"]) for r in means}
+    precision = {r["tracker"]: (r["precision_curve"], r["precision"]) for r in means}
+    return {
+        "name": name,
+        "sequences": len({r["sequence"] for r in rows} - {None}),
+        "frames": max(r["frames"] for r in means),
+        "trackers": [r | {"best": {c: r[c] == best[c] for c in COMPARED}} for r in ranking],
+        "figures": [
+            {
+                "src": data_uri(figure_png(success_plot(success, colors=palette))),
+                "alt": f"Success plot of {len(means)} trackers on {name}; {_first(ranking)}",
+            },
+            {
+                "src": data_uri(figure_png(precision_plot(precision, colors=palette))),
+                "alt": f"Precision plot of {len(means)} trackers on {name}",
+            },
+        ],
+    }
+
+
+def _first(ranking: Sequence[Row]) -> str:
+    return f"{ranking[0]['tracker']} is first with an AUC of {ranking[0]['auc']:.3f}"
+
+
+def training_section(name: str, model: Path, summary: Summary, palette: Sequence[str]) -> Row:
+    """Return a model's training plots and how it ended. model: its folder."""
+    metrics = pq.read_table(model / "metrics.parquet").to_pydict()
+    validation = pq.read_table(model / "validation.parquet").to_pydict()
+    steps = metrics["step"]
+    shares = {"accuracy": metrics["accuracy"], "mask coverage": metrics["coverage"]}
+    plots = [
+        (
+            "training loss",
+            loss_plot(steps, {"loss": metrics["loss"]}, "Loss (Eq. 10)", colors=palette),
+        ),
+        (
+            "accuracy and mask coverage",
+            loss_plot(steps, shares, "Watched in training", ylabel="Share", colors=palette),
+        ),
+    ]
+    if validation.get("step"):
+        hits = {"hit rate": validation["hit_rate"]}
+        plots.append(
+            (
+                "hit rate on held-out videos",
+                loss_plot(
+                    validation["step"],
+                    hits,
+                    "Held-out clicks found",
+                    ylabel="Hit rate (within 16 px)",
+                    smoothing=0,
+                    colors=palette,
+                ),
+            )
+        )
+    for _, figure in plots:
+        if figure.axes[0].get_ylabel() != "Loss":
+            figure.axes[0].set_ylim(-0.02, 1.02)
+    return {
+        "name": name,
+        "stats": summary.stats,
+        "held_out": len(summary.stats["held_out_videos"]),
+        "figures": [
+            {"src": data_uri(figure_png(figure, dpi=120)), "alt": f"{what} of {name} by step"}
+            for what, figure in plots
+        ],
+    }
+
+
+def skipped_section(summaries: Mapping[str, Summary]) -> Row:
+    """Return the frames that stages left out, by stage; at most `MOST_SKIPPED` are listed."""
+    rows = [
+        {"stage": stage} | dict(item)
+        for stage, summary in summaries.items()
+        for item in summary.stats.get("skipped", [])
+    ]
+    return {"count": len(rows), "rows": rows[:MOST_SKIPPED]}
+
+
+def timing_rows(folder: Path) -> list[Row]:
+    """Return what Snakemake measured: its benchmark files in a folder, by name.
+
+    Each row: `name`, `seconds`, `cpu_seconds` and `megabytes` (largest resident memory); a value
+    that Snakemake could not measure is None. A job that it repeated counts with its last run.
+    """
+    rows = []
+    for file in sorted(folder.rglob("*.tsv")):
+        with file.open(newline="") as stream:
+            runs = list(csv.DictReader(stream, delimiter="\t"))
+        if runs:
+            values = {
+                key: _number(runs[-1].get(column))
+                for key, column in (
+                    ("seconds", "s"),
+                    ("cpu_seconds", "cpu_time"),
+                    ("megabytes", "max_rss"),
+                )
+            }
+            rows.append({"name": file.relative_to(folder).with_suffix("").as_posix()} | values)
+    return rows
+
+
+def _number(text: str | None) -> float | None:
+    """Return a number of a benchmark file; Snakemake writes `-` or `NA` for what it missed."""
+    return None if text in (None, "", "-", "NA") else float(text)
+
+
+def recipe_rows(job: Job) -> list[Row]:
+    """Return what made each artifact that the report rests on, upstream first."""
+    rows = []
+    for upstream in _upstream(job):
+        summary = read_summary(upstream.summary_path)
+        rows.append(
+            {
+                "name": str(upstream.target),
+                "stage": summary.recipe.stage,
+                "version": summary.recipe.version,
+                "package": summary.package_version,
+                "key": summary.recipe.key,
+                "digest": summary.digest[:SHORT],
+                "inputs": {role: d[:SHORT] for role, d in summary.recipe.inputs.items()},
+                "params": json.dumps(summary.recipe.params, indent=1, sort_keys=True),
+            }
+        )
+    return rows
+
+
+def _upstream(job: Job) -> Iterator[Job]:
+    """Yield every job that a job depends on once, each after those it depends on itself."""
+    seen = {job.target}
+
+    def visit(current: Job) -> Iterator[Job]:
+        for upstream in current.inputs.values():
+            if upstream.target not in seen:
+                seen.add(upstream.target)
+                yield from visit(upstream)
+                yield upstream
+
+    return visit(job)

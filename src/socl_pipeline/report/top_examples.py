@@ -1,0 +1,162 @@
+"""TOP maps in the report: some frames with what the click became, and the test against boxes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from socl_pipeline.annotation.table import frame_rows
+from socl_pipeline.boxes import iou
+from socl_pipeline.report.pictures import (
+    PANEL_WIDTH,
+    Image,
+    draw_boxes,
+    draw_click,
+    draw_truth,
+    fit_scale,
+    overlay_heat,
+    place_map,
+    resize,
+    strip,
+)
+from socl_pipeline.top.evaluation import (
+    LEVELS,
+    SquarePrior,
+    best_level,
+    best_square,
+    level_set_boxes,
+)
+from socl_pipeline.top.store import MARKER, TopStore
+
+Float = NDArray[np.floating]
+
+SHOWN_BOXES = 16  # all 64 would hide the frame
+MOST_BOXES_TESTED = 2000  # spread over the dataset: the means are then good to about 0.01
+
+
+@dataclass(frozen=True)
+class Example:
+    """A frame of the report. picture: a strip of three panels; box: whether one is drawn."""
+
+    video: str
+    frame: int
+    picture: Image
+    box: bool
+
+
+@dataclass(frozen=True)
+class PriorTest:
+    """Box overlap of TOP maps and of the best fixed square, on n of `available` boxes.
+
+    level: the f of the level sets; top_iou: their mean overlap; better: the share of boxes on
+    which TOP overlaps more than the square.
+    """
+
+    n: int
+    available: int
+    level: float
+    top_iou: float
+    square: SquarePrior
+    better: float
+
+
+def true_boxes(table: pa.Table) -> Float:
+    """Return the sparse boxes (n, 4) of a points table, NaN on frames without one."""
+    return np.stack([table[f"box_{c}"].to_numpy().astype(np.float64) for c in "xywh"], axis=1)
+
+
+def video_codes(table: pa.Table) -> NDArray[np.integer]:
+    """Return a number (n,) for the video of each row of a points table."""
+    return np.asarray(table["video"].combine_chunks().indices.to_numpy())
+
+
+def kept_counts(store: TopStore) -> NDArray[np.integer]:
+    """Return how many boxes (n,) each frame of a store keeps; 0: it was left out."""
+    return np.asarray(store.group[MARKER][:])
+
+
+def choose_rows(
+    videos: NDArray[np.integer], usable: NDArray[np.bool_], boxed: NDArray[np.bool_], count: int
+) -> list[int]:
+    """Return the middle row of each of `count` videos that are spread over the dataset.
+
+    videos: (n,) the video of each row. usable, boxed: (n,) which rows may be shown, and which
+    have a box; rows and videos with a box come first, if there are enough of those videos.
+    """
+    good = usable & boxed
+    pool = np.unique(videos[good])
+    if len(pool) < count:
+        pool = np.unique(videos[usable])
+    count = min(count, len(pool))
+    picked = pool[((np.arange(count) + 0.5) * len(pool) / max(count, 1)).astype(int)]
+    rows = []
+    for video in picked:
+        own = np.flatnonzero((videos == video) & good)
+        own = own if len(own) else np.flatnonzero((videos == video) & usable)
+        rows.append(int(own[len(own) // 2]))
+    return rows
+
+
+def top_examples(table: pa.Table, store: TopStore, root: Path, count: int) -> list[Example]:
+    """Return pictures of `count` frames of different videos. Raises InputError for bad frames."""
+    boxes = true_boxes(table)
+    chosen = choose_rows(video_codes(table), kept_counts(store) > 0, ~np.isnan(boxes[:, 0]), count)
+    examples = []
+    for row in chosen:
+        (frame,) = frame_rows(table.slice(row, 1), root)
+        truth = None if np.isnan(boxes[row, 0]) else boxes[row]
+        picture = top_strip(frame.read(), frame.point, truth, store, row)
+        examples.append(Example(frame.video, frame.frame, picture, truth is not None))
+    return examples
+
+
+def top_strip(image: Image, point: Float, truth: Float | None, store: TopStore, row: int) -> Image:
+    """Return three panels: the frame with click and box, the best kept boxes, the TOP map."""
+    top = store.rows(row, row + 1)
+    scale = fit_scale(image.shape[1], image.shape[0])
+    small = resize(image, scale)
+    shown = min(SHOWN_BOXES, int(top.count[0]))
+    annotated = small if truth is None else draw_truth(small, truth * scale)
+    boxes = draw_boxes(small, top.boxes[0, :shown] * scale, top.scores[0, :shown])
+    height, width = small.shape[:2]
+    heat = overlay_heat(small, place_map(top.maps[0], top.regions[0] * scale, width, height))
+    panels = (annotated, boxes, heat)
+    return strip([draw_click(panel, point * scale) for panel in panels], PANEL_WIDTH)
+
+
+def compare_with_square(table: pa.Table, store: TopStore) -> PriorTest | None:
+    """Measure TOP maps and the best fixed square on the sparse boxes; None if there are none."""
+    boxes = true_boxes(table)
+    rows = np.flatnonzero(~np.isnan(boxes[:, 0]) & (kept_counts(store) > 0))
+    if not len(rows):
+        return None
+    tested = rows[spread(len(rows), MOST_BOXES_TESTED)]
+    points = np.stack([table[c].to_numpy() for c in ("x", "y")], axis=1)[tested]
+    sizes = np.stack([table[c].to_numpy() for c in ("width", "height")], axis=1)[tested]
+    truth = boxes[tested]
+    level_sets = np.stack(list(_level_sets(store, tested)))
+    ious = iou(level_sets, truth[:, None])
+    level, mean = best_level(ious)
+    square = best_square(points, sizes, truth)
+    better = float((ious[:, level] > square.ious).mean())
+    return PriorTest(len(tested), len(rows), float(LEVELS[level]), mean, square, better)
+
+
+def spread(n: int, most: int) -> NDArray[np.intp]:
+    """Return at most `most` indices below n, evenly spread."""
+    count = min(n, most)
+    return np.asarray((np.arange(count) * n) // max(count, 1), np.intp)
+
+
+def _level_sets(store: TopStore, rows: NDArray[np.intp]) -> Iterator[Float]:
+    """Yield the level-set boxes (levels, 4) of ascending rows; each shard is read once."""
+    shard = int(store.group.attrs["shard_frames"])
+    for start in np.unique(rows // shard) * shard:
+        stop = min(int(start) + shard, len(store))
+        top = store.rows(int(start), stop, maps=False)
+        for i in rows[(rows >= start) & (rows < stop)] - start:
+            kept = slice(0, int(top.count[i]))
+            yield level_set_boxes(top.boxes[i, kept], top.scores[i, kept], *top.sizes[i])

@@ -1,0 +1,68 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socl_pipeline.annotation.table import frame_rows, read_points, row_of, shard_ranges
+from socl_pipeline.errors import InputError
+
+
+@pytest.fixture
+def points(make_job):
+    job = make_job("points")
+    job.execute()
+    return job
+
+
+def test_rows_name_files_that_hold_the_frame(points, demo):
+    table = read_points(points.output)
+    rows = frame_rows(table, demo.root)
+    assert len(rows) == table.num_rows
+    for row in rows:
+        assert row.path.name == f"{row.frame + 1:08d}.jpg"
+        assert row.path.parent.name == row.video
+        assert row.read().shape == (row.height, row.width, 3) == (120, 160, 3)
+    assert rows[3].point == pytest.approx([table["x"][3].as_py(), table["y"][3].as_py()])
+
+
+def test_a_slice_gives_its_rows(points, demo):
+    table = read_points(points.output)
+    part = frame_rows(table.slice(5, 4), demo.root)
+    whole = frame_rows(table, demo.root)[5:9]
+    assert [(r.video, r.frame, *r.point) for r in part] == [
+        (r.video, r.frame, *r.point) for r in whole
+    ]
+
+
+def test_a_frame_of_another_size_is_refused(points, tmp_path):
+    table = read_points(points.output).slice(0, 1)
+    (row,) = frame_rows(table, tmp_path)
+    row.path.parent.mkdir(parents=True)
+    cv2.imwrite(str(row.path), np.zeros((120, 100, 3), np.uint8))
+    with pytest.raises(InputError, match=r"\.jpg: 100x120 pixels, .* first frame has 160x120"):
+        row.read()
+
+
+def test_row_of_finds_every_frame(points):
+    table = read_points(points.output)
+    index = row_of(table)
+    assert sorted(index.values()) == list(range(table.num_rows))
+    for (video, frame), row in index.items():
+        assert table["video"][row].as_py() == video and table["frame"][row].as_py() == frame
+
+
+@pytest.mark.parametrize("content", [None, b"not parquet"])
+def test_unreadable_tables_are_named(tmp_path, content):
+    path = tmp_path / "points.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"points\.parquet: not a readable points table"):
+        read_points(path)
+
+
+@given(st.integers(0, 200), st.integers(1, 50))
+def test_shards_cover_each_row_once(rows, shard):
+    ranges = shard_ranges(rows, shard)
+    assert [r for start, stop in ranges for r in range(start, stop)] == list(range(rows))
+    assert all(start % shard == 0 and 0 < stop - start <= shard for start, stop in ranges)

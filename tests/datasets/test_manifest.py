@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
+from socl_pipeline.errors import InputError
+
+SHIPPED = sorted((Path(__file__).parents[2] / "data_manifests").glob("*.yaml"))
+MINIMAL = {"name": "a", "title": "A", "layout": "clips", "root": "/a", "licence": "-"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_manifest(**changes):
+        path = tmp_path / "a.yaml"
+        path.write_text(yaml.safe_dump(MINIMAL | changes))
+        return path
+
+    return write_manifest
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_manifests_are_valid(path):
+    manifest = load_manifest(path)
+    assert manifest.name == path.stem
+    assert manifest.licence
+    needed = {"got10k": manifest.splits, "otb": manifest.sequences, "clips": manifest.clicks}
+    assert needed[manifest.layout]
+
+
+def test_defaults_of_the_layouts(write):
+    manifest = load_manifest(
+        write(splits={"train": {"folder": "t"}}, sequences={"S": {}, "T": {"frames": [3, 9]}})
+    )
+    assert manifest.clicks == "clicks.csv"
+    assert manifest.splits["train"].list == "list.txt"
+    assert manifest.sequences["S"].groundtruth == "groundtruth_rect.txt"
+    assert manifest.sequences["S"].digits == 4
+    assert manifest.sequences["T"].frames == (3, 9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"licens": "x"}, "unknown key 'licens': did you mean 'licence'?"),
+        ({"layout": "vot"}, "layout: input should be 'got10k', 'otb' or 'clips'"),
+        ({"splits": {"train": {"folders": "t"}}}, "unknown key 'splits.train.folders': did you"),
+        ({"splits": {"train": {}}}, "'splits.train.folder' is missing"),
+        ({"sequences": {"S": {"frames": [1]}}}, "sequences.S.frames"),
+    ],
+)
+def test_errors_name_file_and_key(write, changes, expected):
+    path = write(**changes)
+    with pytest.raises(InputError) as caught:
+        load_manifest(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert expected in str(caught.value)
+
+
+def test_a_missing_manifest_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.yaml: no such manifest"):
+        load_manifest(tmp_path / "none.yaml")
+
+
+def test_broken_yaml_is_named(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: [")
+    with pytest.raises(InputError, match=r"a\.yaml: not valid YAML"):
+        load_manifest(tmp_path / "a.yaml")
+
+
+def test_the_root_is_expanded_and_can_be_overridden(write, monkeypatch):
+    monkeypatch.setenv("A_ROOT", "/from/env")
+    manifest = load_manifest(write(root="${A_ROOT:-data/a}"))
+    assert dataset_root(manifest) == Path("/from/env")
+    assert dataset_root(manifest, "/other") == Path("/other")
+    monkeypatch.delenv("A_ROOT")
+    assert dataset_root(manifest) == Path("data/a")
+
+
+def test_a_missing_root_is_an_error_unless_it_can_be_drawn(write, tmp_path):
+    manifest = load_manifest(write())
+    with pytest.raises(InputError, match=r"config: the folder .*nowhere of A does not exist"):
+        require_root(manifest, tmp_path / "nowhere", "config")
+    require_root(manifest, tmp_path, "config")
+    drawn = load_manifest(write(generate={}))
+    require_root(drawn, tmp_path / "nowhere", "config")

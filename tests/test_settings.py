@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from socl_pipeline.cli import schema_text
+from socl_pipeline.errors import InputError
+from socl_pipeline.settings import expand, load_config, validate_config
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
+SCHEMA = ROOT / "workflow/schemas/config.schema.json"
+
+
+def put(raw, key, value):
+    *sections, last = key.split(".")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+    raw[last] = value
+
+
+def sentence(raw):
+    with pytest.raises(InputError) as caught:
+        validate_config(raw, "config.yaml")
+    return str(caught.value)
+
+
+def test_defaults_are_the_papers(raw_config):
+    for section in ("proposals", "top_maps", "patches"):
+        del raw_config[section]
+    raw_config["models"]["tiny"] = {}
+    config = validate_config(raw_config, "test")
+    assert config.proposals.random.count == 5000
+    assert config.proposals.edgeboxes.max_boxes == 1000
+    assert config.proposals.edgeboxes.radius_px == 30
+    assert (config.top_maps.nms, config.top_maps.top_k) == (0.7, 64)
+    model = config.models["tiny"]
+    assert 2 * model.videos_per_batch == 192
+    assert model.sns and model.mixup and model.lst
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("proposls", {}, "unknown key 'proposls': did you mean 'proposals'?"),
+        ("top_maps.topk", 3, "unknown key 'top_maps.topk': did you mean 'top_k'?"),
+        ("proposals.edgeboxes.radius", 3, "did you mean 'radius_px'?"),
+        ("models.tiny.epoch", 3, "unknown key 'models.tiny.epoch': did you mean 'epochs'?"),
+        ("models.tiny.augment.flips", True, "unknown key 'models.tiny.augment.flips': did you"),
+        ("datasets.demo.points.noise", 3, "did you mean 'noise_px'?"),
+        ("trackers.socl.modl", "tiny", "unknown key 'trackers.socl.modl': did you mean 'model'?"),
+        ("trackers.kcf.nam", "kcf", "unknown key 'trackers.kcf.nam': did you mean 'name'?"),
+        ("report.zzz", 1, "unknown key 'report.zzz': known are title, examples, palette"),
+        ("top_maps.nms", 1.5, "top_maps.nms: input should be less than or equal to 1 (found 1.5)"),
+        ("top_maps.shard_frames", 24, "top_maps.shard_frames: input should be a multiple of 16"),
+        ("proposals.working_side", "big", "proposals.working_side: input should be a valid int"),
+        ("models.tiny.lst_mass", [0.9, 0.2], "models.tiny: lst_mass must be two numbers"),
+        ("models.tiny.sns", False, "models.tiny: mixup mixes soft negative samples"),
+        ("models.tiny.top_clip", 1.5, "top_clip must be auto or in (0, 1]"),
+        ("models.tiny.top_gain", -1, "top_gain must be raw or positive"),
+        ("models.tiny.imagenet_weights", "w.pth", "imagenet_weights are for backbone: resnet18"),
+        ("models.tiny.backbone", "vgg", "models.tiny.backbone: input should be 'alexnet_v1' or"),
+        ("trackers.socl.model", "tiney", "trackers.socl.model: there is no model 'tiney': did you"),
+        ("trackers.kcf.kind", "kfc", "trackers.kcf: "),
+        ("datasets", {}, "datasets: dictionary should have at least 1 item"),
+        ("datasets.Bad Name", {"manifest": "x"}, "datasets.Bad Name"),
+    ],
+)
+def test_each_error_names_its_key(raw_config, key, value, expected):
+    put(raw_config, key, value)
+    message = sentence(raw_config)
+    assert message.startswith("config.yaml: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("kind", ["siamfc", "opencv"])
+def test_a_tracker_may_have_the_name_of_its_kind(raw_config, kind):
+    raw_config["trackers"][kind] = {"kind": kind, "name": "kcf", "zzz": 1}
+    message = sentence(raw_config)
+    assert f"unknown key 'trackers.{kind}.zzz'" in message
+
+
+def test_a_missing_key_is_named(raw_config):
+    del raw_config["datasets"]["demo"]["manifest"]
+    assert sentence(raw_config) == "config.yaml: 'datasets.demo.manifest' is missing"
+
+
+def test_all_errors_at_once(raw_config):
+    raw_config |= {"one": 1, "two": 2}
+    message = sentence(raw_config)
+    assert "unknown key 'one'" in message and "unknown key 'two'" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a\n- b\n", "expected a mapping of sections, found list"),
+        ("", "expected a mapping of sections, found NoneType"),
+        ("a: [1\nb: 2\n", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_config(tmp_path, text, expected):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=expected) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.yaml: no such config file"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_yaml_gives_the_same_config(tmp_path, raw_config):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw_config))
+    assert load_config(path) == validate_config(raw_config, "test")
+
+
+def test_a_config_cannot_be_changed(raw_config):
+    config = validate_config(raw_config, "test")
+    with pytest.raises(ValueError, match="frozen"):
+        config.top_maps.nms = 0.1
+
+
+def test_expand(monkeypatch):
+    monkeypatch.setenv("DATA", "/data")
+    monkeypatch.delenv("NONE", raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expand("$DATA/x") == "/data/x"
+    assert expand("${DATA:-/other}/x") == "/data/x"
+    assert expand("${NONE:-/other}/x") == "/other/x"
+    assert expand("${NONE:-}x") == "x"
+    assert expand("~/x") == "/home/me/x"
+    assert expand("${NONE:-~/data}/x") == "/home/me/data/x"
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no shipped config yet")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
+def test_shipped_configs_are_valid(path):
+    config = load_config(path)
+    for entry in (*config.datasets.values(), *config.benchmarks.values()):
+        assert (ROOT / entry.manifest).is_file(), entry.manifest
+
+
+@pytest.mark.skipif(not SCHEMA.exists(), reason="no schema file yet")
+def test_schema_file_is_up_to_date():
+    regenerate = "regenerate it: socl schema > workflow/schemas/config.schema.json"
+    assert SCHEMA.read_text() == schema_text(), regenerate

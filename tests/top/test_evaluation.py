@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from socl_pipeline.boxes import iou
+from socl_pipeline.top.evaluation import LEVELS, best_level, best_square, level_set_boxes
+from socl_pipeline.top.maps import score_map
+
+NESTED = np.array([[10.0, 10, 80, 60], [30, 20, 40, 30]])
+
+
+def test_nested_boxes_give_one_box_for_each_level():
+    found = level_set_boxes(NESTED, np.array([1.0, 3.0]), 100, 80, [0.2, 0.25, 0.5, 1.0])
+    np.testing.assert_array_equal(found, NESTED[[0, 0, 1, 1]])
+
+
+def test_level_set_of_two_targets_spans_both():
+    boxes = np.array([[0.0, 0, 10, 10], [80, 60, 10, 10]])
+    (found,) = level_set_boxes(boxes, np.ones(2), 100, 80, [1.0])
+    np.testing.assert_array_equal(found, [0, 0, 90, 70])
+
+
+def test_level_set_ends_at_the_frame():
+    (found,) = level_set_boxes(np.array([[-5.0, 70, 50, 50]]), np.ones(1), 100, 80, [0.5])
+    np.testing.assert_array_equal(found, [0, 70, 45, 10])
+
+
+def test_level_sets_agree_with_the_score_map_on_a_fine_grid():
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 60, (30, 2))
+    boxes = np.concatenate([low, rng.integers(5, 40, (30, 2))], axis=1).astype(float)
+    scores = rng.uniform(0.1, 1, 30)
+    score = score_map(boxes, scores, np.array([0, 0, 100.0, 100]), 100, 100)
+    for level, (x, y, w, h) in zip(LEVELS, level_set_boxes(boxes, scores, 100, 100), strict=True):
+        rows, columns = np.nonzero(score >= level * score.max() * (1 - 1e-9))
+        assert (x, y) == (columns.min(), rows.min())
+        assert (x + w, y + h) == (columns.max() + 1, rows.max() + 1)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores"),
+    [
+        (np.zeros((0, 4)), np.zeros(0)),
+        (np.array([[200.0, 0, 10, 10]]), np.ones(1)),
+        (NESTED, np.zeros(2)),
+        (NESTED, np.ones(3)),
+    ],
+)
+def test_without_a_level_set_there_is_an_error(boxes, scores):
+    with pytest.raises(ValueError, match=r"level set|do not fit"):
+        level_set_boxes(boxes, scores, 100, 80)
+
+
+def test_best_level_is_the_best_on_average():
+    assert best_level(np.array([[0.9, 0.5, 0.1], [0.0, 0.6, 0.3]])) == (1, 0.55)
+    with pytest.raises(ValueError, match="overlaps"):
+        best_level(np.zeros((0, 3)))
+
+
+def test_targets_of_one_size_are_fitted_in_pixels():
+    points = np.array([[50.0, 50], [500, 300]])
+    truth = np.concatenate([points - 20, np.full((2, 2), 40.0)], axis=1)
+    found = best_square(points, np.array([[100, 100], [1000, 800]]), truth)
+    assert found.unit == "px"
+    assert found.side == pytest.approx(40, rel=0.05)
+    assert found.mean_iou > 0.9
+
+
+def test_targets_that_grow_with_the_frame_are_fitted_by_share():
+    sizes = np.array([[100, 100], [1000, 1000], [400, 100]])
+    points = sizes / 2
+    sides = 0.3 * np.sqrt(sizes.prod(axis=1))[:, None].repeat(2, axis=1)
+    truth = np.concatenate([points - sides / 2, sides], axis=1)
+    found = best_square(points, sizes, truth)
+    assert found.unit == "share"
+    assert found.side == pytest.approx(0.3, rel=0.05)
+    squares = np.sqrt(sizes.prod(axis=1))[:, None].repeat(2, axis=1) * found.side
+    expected = iou(np.concatenate([points - squares / 2, squares], axis=1), truth)
+    np.testing.assert_allclose(found.ious, expected)
+
+
+def test_square_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="do not fit"):
+        best_square(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 4)))
