@@ -338,7 +338,7 @@ STAGES: dict[str, Stage] = {
             names=_DATASET,
             output="{dataset}/report.html",
             payload="report.html",
-            params=lambda config, names: config.report.model_dump(mode="json"),
+            params=lambda config, names: {**names, **config.report.model_dump(mode="json")},
             inputs=_report_inputs,
             help="Write the self-contained HTML report.",
         ),

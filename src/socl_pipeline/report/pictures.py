@@ -27,7 +27,7 @@ HEAT = "inferno"  # perceptually uniform, and its lightness alone tells the orde
 SCORES = "viridis"
 _FAINT, _STRONG = 0.3, 0.68  # opacity of the heat at 0 and at the map's maximum
 _PALE = 0.35  # how much white lies over what a map does not reach
-_ARM = (4, 10)  # px from the click to where an arm of its cross begins and ends
+_ARM = (5, 11)  # px from the click to where an arm of its cross begins and ends
 _SMALL = 16  # px
 _SHIFT = 4  # bits of sub-pixel accuracy in OpenCV's drawing
 
@@ -92,9 +92,11 @@ def draw_boxes(image: Image, boxes: Float, scores: Float, thickness: int = 1) ->
 def draw_truth(image: Image, box: Float) -> Image:
     """Return the image with an annotated box (4,)."""
     drawn = image.copy()
-    line = 1 if min(box[2:]) < _SMALL else 2  # a thick line would fill a small box
-    _rectangle(drawn, box, OUTLINE, line + 2)
-    _rectangle(drawn, box, TRUTH, line)
+    if min(box[2:]) < _SMALL:  # a thick line would fill it
+        _rectangle(drawn, box, TRUTH, 1)
+    else:
+        _rectangle(drawn, box, OUTLINE, 4)
+        _rectangle(drawn, box, TRUTH, 2)
     return drawn
 
 

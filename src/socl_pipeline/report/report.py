@@ -68,7 +68,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         "title": settings.title,
         "dataset": dataset,
         "version": __version__,
-        "overview": overview(summaries["points"], models),
+        "overview": overview(summaries["points"]),
         "benchmarks": benchmarks,
         "top": _top_section(examples, summaries["top_maps"]),
         "prior": prior,

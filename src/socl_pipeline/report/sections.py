@@ -25,7 +25,7 @@ COMPARED = ("auc", "precision", "mean_iou", "frames_per_second")  # higher is be
 Row = dict[str, Any]
 
 
-def overview(points: Summary, videos_of_models: Mapping[str, Summary]) -> Row:
+def overview(points: Summary) -> Row:
     """Return the counts and the cost of a dataset's annotation, from the summary of `points`."""
     stats = points.stats
     frames = stats["frames"]
@@ -33,7 +33,6 @@ def overview(points: Summary, videos_of_models: Mapping[str, Summary]) -> Row:
         "videos": stats["videos"],
         "frames": frames,
         "boxes": stats["boxes"],
-        "models": len(videos_of_models),
         "seconds_per_frame": points.recipe.params["seconds_per_frame"],
         "hours": stats["annotation_hours"],
         "box_seconds": BOX_SECONDS,

@@ -119,12 +119,13 @@ def top_strip(image: Image, point: Float, truth: Float | None, store: TopStore, 
     scale = fit_scale(image.shape[1], image.shape[0])
     small = resize(image, scale)
     shown = min(SHOWN_BOXES, int(top.count[0]))
-    annotated = small if truth is None else draw_truth(small, truth * scale)
     boxes = draw_boxes(small, top.boxes[0, :shown] * scale, top.scores[0, :shown])
     height, width = small.shape[:2]
     heat = overlay_heat(small, place_map(top.maps[0], top.regions[0] * scale, width, height))
-    panels = (annotated, boxes, heat)
-    return strip([draw_click(panel, point * scale) for panel in panels], PANEL_WIDTH)
+    panels = [draw_click(panel, point * scale) for panel in (small, boxes, heat)]
+    if truth is not None:  # over the click, which is larger than the smallest targets
+        panels[0] = draw_truth(panels[0], truth * scale)
+    return strip(panels, PANEL_WIDTH)
 
 
 def compare_with_square(table: pa.Table, store: TopStore) -> PriorTest | None:

@@ -72,8 +72,11 @@ def split_videos(videos: list[str], share: float, seed: int) -> tuple[list[str],
 
 
 def target_share(target_px: float, grid: CellGrid) -> float:
-    """Return the share of the feature grid that a square target of so many pixels has."""
-    return min(1.0, (target_px / (grid.step * grid.cells)) ** 2)
+    """Return the share of the feature grid that a square target of so many pixels has.
+
+    At most one half: a target that fills a small window leaves no background to learn from.
+    """
+    return min(0.5, (target_px / (grid.step * grid.cells)) ** 2)
 
 
 @dataclass
@@ -164,6 +167,8 @@ class Trainer:
                 saved = time.monotonic()
         if pairs is None:
             self.best = _copy(self.backbone)
+        elif self.state.best_error_px >= self.state.validation[0]["mean_error_px"]:
+            logger.warning("training never beat the untrained network on the held-out clicks")
         self._warn_about_coverage()
 
     def _epoch(self, progress: Progress, writer: SummaryWriter) -> None:
@@ -258,7 +263,8 @@ class Trainer:
         self.state.validation.append(row)
         for name, value in result.items():
             writer.add_scalar(f"validation/{name}", value, row["step"])
-        if result["mean_error_px"] < self.state.best_error_px:
+        # the untrained network is a reference to beat, never the result
+        if self.state.epoch > 0 and result["mean_error_px"] < self.state.best_error_px:
             self.state.best_error_px = result["mean_error_px"]
             self.best = _copy(self.backbone)
         logger.info(
@@ -336,7 +342,7 @@ def _write_rows(path: Path, rows: list[dict[str, float]]) -> None:
 
 def _statistics(trainer: Trainer) -> dict[str, Any]:
     validation = trainer.state.validation
-    best = min(validation, key=lambda v: v["mean_error_px"]) if validation else {}
+    best = min(validation[1:], key=lambda v: v["mean_error_px"], default={})
     return {
         "train_videos": len(trainer.train_videos),
         "held_out_videos": trainer.held_out,

@@ -166,6 +166,7 @@ CANNY_SIGMA = 2**0.5  # MATLAB's edge(..., 'canny')
 CANNY_QUANTILE = 0.7  # its high threshold: share of pixels that are not edges
 CANNY_BINS = 64
 CANNY_LOW = 0.4  # its low threshold as a share of the high one
+CANNY_FLAT = 1e-2  # grey levels a pixel: smaller gradients are rounding errors of the filter
 
 
 def canny_edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -178,7 +179,7 @@ def canny_edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     dy = cv2.sepFilter2D(smooth, cv2.CV_32F, one, half, borderType=cv2.BORDER_REPLICATE)
     strength = cv2.magnitude(dx, dy)
     largest = float(strength.max())
-    if largest <= 0:
+    if largest <= CANNY_FLAT:
         return np.zeros(grey.shape, np.uint8)
     histogram, _ = np.histogram(strength, CANNY_BINS, (0, largest))
     enough = np.cumsum(histogram) > CANNY_QUANTILE * grey.size

@@ -1,0 +1,173 @@
+import html
+import re
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pytest
+from jinja2 import UndefinedError
+
+from socl_pipeline.benchmarks.scores import SCHEMA
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import Recipe, Summary
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.report.curves import OKABE_ITO
+from socl_pipeline.report.report import render
+from socl_pipeline.report.sections import (
+    overview,
+    score_section,
+    skipped_section,
+    timing_rows,
+)
+
+STAGES_BEFORE = [name for name in STAGES if name != "report"]
+
+
+class Page(HTMLParser):
+    """What a browser would load or show of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.addresses, self.open, self.ids = [], [], [], set()
+        self.words = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(found)
+        if "src" in found:
+            self.addresses.append(found["src"])
+        if tag == "link" or tag == "script":
+            self.addresses.append(tag)
+        if "id" in found:
+            self.ids.add(found["id"])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def build_all(make_job, **names):
+    for stage in STAGES_BEFORE:
+        trackers = ("socl", "kcf") if stage == "track" else ("kcf",)
+        for tracker in trackers:
+            make_job(stage, tracker=tracker, **names).execute()
+
+
+def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
+    raw_config["report"] = {"title": "Clicks <& boxes>", "examples": 2}
+    build_all(make_job)
+    job = make_job("report")
+    stats = job.execute().stats
+    assert stats == {"benchmarks": 1, "models": 1, "examples": 2, "boxes_tested": 4}
+    text = job.output.read_text()
+    page = Page(text)
+    assert not page.open
+    assert page.addresses
+    assert all(a.startswith("data:image/png;base64,") for a in page.addresses)
+    assert all(image["alt"] for image in page.images)
+    assert not re.search(r"url\(|@import", text)
+    assert html.escape("Clicks <& boxes>") in text
+    for part in ("demo", "kcf", "tiny", "No frame was left out", "run by hand", "max S"):
+        assert part in page.text
+    for anchor in re.findall(r'href="#(\w+)"', text):
+        assert anchor in page.ids
+    for stage in STAGES_BEFORE:
+        assert f"{stage}[demo" in page.text
+    assert str(tmp_path) not in text
+
+    # the same inputs give the same bytes; what Snakemake measured is the exception
+    again = tmp_path / "again.html"
+    job.stage.run(job, again)
+    assert again.read_bytes() == job.output.read_bytes()
+    measured = job.results / "demo" / "benchmarks"
+    measured.mkdir()
+    (measured / "points.tsv").write_text("s\tmax_rss\tcpu_time\n1.5\t-\t1.25\n")
+    job.stage.run(job, again)
+    assert re.search(r"points 1\.5 1\.2 –", Page(again.read_text()).text)
+
+
+def test_report_without_its_inputs_names_the_missing_file(make_job, tmp_path):
+    with pytest.raises(InputError, match="not built yet"):
+        make_job("report").stage.run(make_job("report"), tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def scores(**trackers):
+    rows = [
+        {
+            "tracker": name,
+            "sequence": sequence,
+            "auc": auc,
+            "precision": precision,
+            "mean_iou": auc,
+            "frames": frames,
+            "frames_per_second": 10.0,
+            "success_curve": [auc] * 21,
+            "precision_curve": [precision] * 51,
+        }
+        for name, (auc, precision) in trackers.items()
+        for sequence, frames in (("a", 3), ("b", 4), (None, 7))
+    ]
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def test_trackers_are_sorted_by_auc_and_the_best_are_marked():
+    section = score_section("otb", scores(low=(0.2, 0.9), high=(0.6, 0.5)), OKABE_ITO)
+    assert (section["sequences"], section["frames"]) == (2, 7)
+    high, low = section["trackers"]
+    assert (high["tracker"], low["tracker"]) == ("high", "low")
+    assert (high["best"]["auc"], high["best"]["precision"]) == (True, False)
+    assert (low["best"]["auc"], low["best"]["precision"]) == (False, True)
+    assert high["best"]["frames_per_second"] and low["best"]["frames_per_second"]
+
+
+def summary(stats, **params):
+    return Summary(Recipe("points", 1, params, {}), "0" * 64, stats)
+
+
+def test_overview_compares_the_hours_of_clicks_and_boxes():
+    stats = {"videos": 2, "frames": 3600, "boxes": 360, "annotation_hours": 2.27}
+    found = overview(summary(stats, seconds_per_frame=2.27))
+    assert found["box_hours"] == pytest.approx(10.2)
+    assert found["sparse_hours"] == pytest.approx(1.02)
+
+
+def test_frames_left_out_are_counted_and_listed_up_to_a_limit():
+    item = {"video": "v", "frame": 3, "reason": "cut off"}
+    found = skipped_section(
+        {
+            "points": summary({"skipped": [item] * 150}),
+            "proposals": summary({"skipped": [item] * 90}),
+        }
+    )
+    assert found["count"] == 240
+    assert len(found["rows"]) == 200
+    assert found["rows"][-1] == {"stage": "proposals"} | item
+
+
+def test_timings_are_read_from_all_folders_and_gaps_are_none(tmp_path):
+    header = "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n"
+    (tmp_path / "track").mkdir()
+    (tmp_path / "points.tsv").write_text(header + "1\t0:00:01\t50\t1\t2\n3\t0:00:03\t60\t1\t4\n")
+    (tmp_path / "track" / "kcf.tsv").write_text(header + "0.1\t0:00:00\tNA\tNA\t-\n")
+    (tmp_path / "empty.tsv").write_text("")
+    assert timing_rows(tmp_path) == [
+        {"name": "points", "seconds": 3, "cpu_seconds": 4, "megabytes": 60},
+        {"name": "track/kcf", "seconds": 0.1, "cpu_seconds": None, "megabytes": None},
+    ]
+    assert timing_rows(tmp_path / "nothing") == []
+
+
+def test_page_without_a_value_is_an_error():
+    with pytest.raises(UndefinedError):
+        render({"title": "t"})
