@@ -64,8 +64,9 @@ def hard_negative_maps(similarities: Tensor, top: Tensor, mass: float) -> Tensor
     if a frame has no background left, its map is uniform over all locations.
     """
     background = background_selection(top, mass)
-    background = background | ~background.any(dim=-1, keepdim=True)
-    return similarities.masked_fill(~background[:, None], float("-inf")).softmax(dim=-1)
+    nothing = ~background.any(dim=-1, keepdim=True)
+    masked = similarities.masked_fill(~background[:, None], float("-inf"))
+    return masked.masked_fill(nothing[:, None], 0.0).softmax(dim=-1)
 
 
 def soft_negative_samples(features: Tensor, weights: Tensor) -> Tensor:
