@@ -48,7 +48,9 @@ def test_the_click_is_at_the_centre(built):
 
 
 def regions(folder):
-    tables = [pa.ipc.open_file(pa.memory_map(str(f))).read_all() for f in folder.glob("*.arrow")]
+    tables = [
+        pa.ipc.open_file(pa.memory_map(str(f))).read_all() for f in sorted(folder.glob("*.arrow"))
+    ]
     return np.array(pa.concat_tables(tables)["region"].to_pylist())
 
 
@@ -83,7 +85,7 @@ def test_pixels_coincide_with_the_frame(built, make_job, clips, tmp_path):
 
 def test_outside_the_frame_is_the_mean_colour(built, make_job, clips, tmp_path):
     patches, _, _ = built
-    x, y, side = regions(make_job("patches", raw=clips).output)[2]
+    _, y, side = regions(make_job("patches", raw=clips).output)[2]
     assert y < -20, "the click is near the upper border"
     frame = read_image(tmp_path / "clips/cat/0003.png")
     strip = patches[2].image[: int(-y * 96 / side) - 3]

@@ -1,14 +1,14 @@
 rule demo_data:
+    input:
+        manifest=lambda wildcards: PLAN.generated[wildcards.root],
     """Draw the demo videos; finished ones are kept, so this is cut short when they are there."""
     output:
         "{root}/train/list.txt",
         "{root}/val/list.txt",
-    wildcard_constraints:
-        root="|".join(map(re.escape, PLAN.generated)) or "(?!)",
-    input:
-        manifest=lambda wildcards: PLAN.generated[wildcards.root],
     log:
         "{root}.log",
+    wildcard_constraints:
+        root="|".join(map(re.escape, PLAN.generated)) or "(?!)",
     conda:
         "../../environment.yml"
     resources:

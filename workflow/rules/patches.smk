@@ -6,8 +6,6 @@ rule patches:
     output:
         artifact=directory("results/{dataset}/patches"),
         summary="results/{dataset}/patches.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("patches", wildcards),
     log:
         "results/{dataset}/logs/patches.log",
     benchmark:
@@ -18,6 +16,8 @@ rule patches:
     resources:
         mem_mb=lambda wildcards, threads: 1000 * threads,
         runtime=1440,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("patches", wildcards),
     shell:
         "socl patches --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --workers {threads}"

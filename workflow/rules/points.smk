@@ -5,8 +5,6 @@ rule points:
     output:
         artifact="results/{dataset}/points.parquet",
         summary="results/{dataset}/points.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("points", wildcards),
     log:
         "results/{dataset}/logs/points.log",
     benchmark:
@@ -17,6 +15,8 @@ rule points:
     resources:
         mem_mb=4000,
         runtime=240,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("points", wildcards),
     shell:
         "socl points --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --workers {threads}"

@@ -5,8 +5,6 @@ rule proposals:
     output:
         artifact=directory("results/{dataset}/proposals"),
         summary="results/{dataset}/proposals.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("proposals", wildcards),
     log:
         "results/{dataset}/logs/proposals.log",
     benchmark:
@@ -17,6 +15,8 @@ rule proposals:
     resources:
         mem_mb=lambda wildcards, threads: 1000 * threads,
         runtime=1440,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("proposals", wildcards),
     shell:
         "socl proposals --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --workers {threads}"

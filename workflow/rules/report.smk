@@ -18,8 +18,6 @@ rule report:
     output:
         artifact="results/{dataset}/report.html",
         summary="results/{dataset}/report.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("report", wildcards),
     log:
         "results/{dataset}/logs/report.log",
     benchmark:
@@ -30,6 +28,8 @@ rule report:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("report", wildcards),
     shell:
         "socl report --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --workers {threads}"

@@ -10,8 +10,6 @@ rule scores:
     output:
         artifact="results/{dataset}/scores/{benchmark}.parquet",
         summary="results/{dataset}/scores/{benchmark}.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("scores", wildcards),
     log:
         "results/{dataset}/logs/scores.{benchmark}.log",
     benchmark:
@@ -22,6 +20,8 @@ rule scores:
     resources:
         mem_mb=2000,
         runtime=120,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("scores", wildcards),
     shell:
         "socl scores --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --benchmark {wildcards.benchmark} --workers {threads}"

@@ -6,8 +6,6 @@ rule top_maps:
     output:
         artifact=directory("results/{dataset}/top_maps.zarr"),
         summary="results/{dataset}/top_maps.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("top_maps", wildcards),
     log:
         "results/{dataset}/logs/top_maps.log",
     benchmark:
@@ -18,6 +16,8 @@ rule top_maps:
     resources:
         mem_mb=lambda wildcards, threads: 1000 * threads,
         runtime=2880,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("top_maps", wildcards),
     shell:
         "socl top_maps --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --workers {threads}"

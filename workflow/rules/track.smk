@@ -10,8 +10,6 @@ rule track:
     output:
         artifact="results/{dataset}/tracks/{benchmark}/{tracker}.parquet",
         summary="results/{dataset}/tracks/{benchmark}/{tracker}.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("track", wildcards),
     log:
         "results/{dataset}/logs/track.{benchmark}.{tracker}.log",
     benchmark:
@@ -22,6 +20,8 @@ rule track:
     resources:
         mem_mb=lambda wildcards, threads: 1500 * threads,
         runtime=1440,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("track", wildcards),
     shell:
         "socl track --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --benchmark {wildcards.benchmark} --tracker {wildcards.tracker} --workers {threads}"

@@ -5,8 +5,6 @@ rule train:
     output:
         artifact=directory("results/{dataset}/models/{model}"),
         summary="results/{dataset}/models/{model}.summary.json",
-    params:
-        fp=lambda wildcards: PLAN.fingerprint("train", wildcards),
     log:
         "results/{dataset}/logs/train.{model}.log",
     benchmark:
@@ -17,6 +15,8 @@ rule train:
     resources:
         mem_mb=16000,
         runtime=2880,
+    params:
+        fp=lambda wildcards: PLAN.fingerprint("train", wildcards),
     shell:
         "socl train --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --model {wildcards.model} --workers {threads}"
