@@ -1,7 +1,7 @@
 rule demo_data:
+    """Draw the demo videos; finished ones are kept, so this is cut short when they are there."""
     input:
         manifest=lambda wildcards: PLAN.generated[wildcards.root],
-    """Draw the demo videos; finished ones are kept, so this is cut short when they are there."""
     output:
         "{root}/train/list.txt",
         "{root}/val/list.txt",
