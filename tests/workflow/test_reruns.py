@@ -67,8 +67,10 @@ def test_status_explains_what_a_change_makes_stale(project):
     assert "stale" not in status() and "missing" not in status()
     project.edit(lambda c: c["top_maps"].update(nms=0.6))
     lines = [line for line in status().splitlines() if line.startswith("stale")]
-    assert len(lines) == 1
     assert "top_maps.zarr" in lines[0] and "nms was 0.7, now 0.6" in lines[0]
+    assert len(lines) == 6  # and what was made from it
+    assert "patches" in lines[1] and "after top_maps" in lines[1]
+    assert not any("proposals" in line.split()[-1] or "kcf" in line for line in lines)
     shutil.rmtree(project.folder / ".snakemake")  # Snakemake no longer knows; the artifacts do
     assert "nms was 0.7, now 0.6" in status()
 

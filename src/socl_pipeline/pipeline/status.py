@@ -1,5 +1,6 @@
 """What is built, what is stale and why, and what nothing links to any more."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,9 +77,21 @@ def _flat(params: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def all_statuses(config: Config, results: Path, cache: Path) -> Iterator[ArtifactStatus]:
-    """Yield the status of every artifact that a config names."""
+    """Yield the status of every artifact that a config names, upstream first.
+
+    What was built from an artifact that is now stale or missing is stale too.
+    """
+    behind: set[Target] = set()
     for target in all_targets(config):
-        yield artifact_status(Job(config, target, results, cache))
+        job = Job(config, target, results, cache)
+        status = artifact_status(job)
+        upstream = [str(i.target) for i in job.inputs.values() if i.target in behind]
+        if upstream and status.state == "complete":
+            reason = f"after {', '.join(upstream)}"
+            status = dataclasses.replace(status, state="stale", reason=reason)
+        if status.state != "complete":
+            behind.add(target)
+        yield status
 
 
 def disk_usage(path: Path) -> int:

@@ -1,0 +1,153 @@
+import pytest
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.stages import STAGES, Target, all_targets, open_dataset
+from socl_pipeline.settings import validate_config
+
+ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores", "report"]
+
+
+def test_stages_in_the_order_of_the_data():
+    assert list(STAGES) == ORDER
+
+
+def test_inputs_come_earlier(make_job):
+    for i, stage in enumerate(ORDER):
+        for upstream in make_job(stage, tracker="socl").inputs.values():
+            assert ORDER.index(upstream.stage.name) < i
+
+
+def test_outputs_and_summaries_never_collide(raw_config, make_job):
+    raw_config["models"]["other"] = {}
+    config = validate_config(raw_config, "test")
+    targets = list(all_targets(config))
+    assert len(targets) == 4 + 2 + 2 + 1 + 1
+    jobs = [make_job(t.stage, raw=raw_config, **dict(t.names)) for t in targets]
+    paths = [p for job in jobs for p in (job.output, job.summary_path)]
+    assert len(set(paths)) == len(paths)
+    assert str(targets[4]) == "train[demo, tiny]"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "changed"),
+    [
+        ("datasets.demo.points", {"noise_px": 5}, {"points"}),
+        ("datasets.demo.on_bad_frame", "skip", set()),
+        ("proposals.working_side", 100, {"proposals"}),
+        ("proposals.edgeboxes.radius_px", 9, {"proposals"}),
+        ("top_maps.nms", 0.5, {"top_maps"}),
+        ("patches.size", 80, {"patches"}),
+        ("models.tiny.lr", 1e-5, {"train"}),
+        ("models.tiny.checkpoint_minutes", 9, set()),
+        ("models.tiny.device", "auto", set()),
+        ("trackers.kcf.name", "csrt", {"track"}),
+        ("trackers.socl.normalize", "none", set()),
+        ("benchmarks.val.convention", "drop", {"scores"}),
+        ("report.title", "Another", {"report"}),
+        ("report.examples", 4, set()),
+    ],
+)
+def test_a_fingerprint_changes_with_its_own_section_only(raw_config, make_job, key, value, changed):
+    before = {stage: make_job(stage).fingerprint for stage in ORDER}
+    *sections, last = key.split(".")
+    place = raw_config
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[last] = value
+    after = {stage: make_job(stage, raw=raw_config).fingerprint for stage in ORDER}
+    assert {stage for stage in ORDER if before[stage] != after[stage]} == changed
+
+
+@pytest.mark.parametrize("wildcard", ["dataset", "model"])
+def test_unknown_names_are_refused(make_job, wildcard):
+    with pytest.raises(InputError, match=f"there is no {wildcard} 'x' in the config; known: "):
+        make_job("train", **{wildcard: "x"})
+
+
+def test_a_missing_input_names_the_stage_to_run(make_job):
+    job = make_job("proposals")
+    with pytest.raises(InputError, match="the artifact is not built yet; run its stage first"):
+        job.execute()
+    with pytest.raises(InputError, match=r"points\.parquet: not built yet; run `socl points`"):
+        job.input("points")
+
+
+def test_a_tracker_reads_its_model_only(make_job):
+    assert {j.target for j in make_job("track", tracker="socl").inputs.values()} == {
+        Target.of("train", dataset="demo", model="tiny")
+    }
+    assert make_job("track", tracker="kcf").inputs == {}
+
+
+def test_there_and_back_costs_a_link(make_job, raw_config, monkeypatch):
+    first = make_job("points").execute()
+    raw_config["datasets"]["demo"]["points"] = {"noise_px": 4}
+    other = make_job("points", raw=raw_config).execute()
+    assert other.digest != first.digest and other.recipe.key != first.recipe.key
+    monkeypatch.setattr(type(STAGES["points"]), "run", lambda *args: pytest.fail("built again"))
+    raw_config["datasets"]["demo"]["points"] = {}
+    job = make_job("points", raw=raw_config)
+    assert job.execute() == first
+    assert job.output.resolve().parent.name == first.recipe.key
+
+
+def test_other_points_ask_for_other_proposals(make_job, raw_config):
+    make_job("points").execute()
+    proposals = make_job("proposals").execute()
+    assert make_job("proposals").recipe == proposals.recipe
+    raw_config["datasets"]["demo"]["points"] = {"noise_px": 4}
+    make_job("points", raw=raw_config).execute()
+    assert make_job("proposals", raw=raw_config).recipe != proposals.recipe
+
+
+def test_a_killed_stage_goes_on_with_its_missing_shards(make_job, monkeypatch):
+    from socl_pipeline.top import proposals
+
+    make_job("points").execute()
+    real, found = proposals._find_edge_boxes, []
+
+    def dying(shard):
+        if len(found) == 2:
+            raise KeyboardInterrupt
+        found.append(shard.start)
+        return real(shard)
+
+    monkeypatch.setattr(proposals, "_find_edge_boxes", dying)
+    job = make_job("proposals")
+    with pytest.raises(KeyboardInterrupt):
+        job.execute()
+    assert not job.output.exists()
+    monkeypatch.setattr(proposals, "_find_edge_boxes", lambda s: found.append(s.start) or real(s))
+    frames = make_job("proposals").execute().stats["frames"]
+    assert found == list(range(0, frames, 5)), "each shard once"
+
+
+def test_workers_do_not_change_the_result(make_job, raw_config, tmp_path):
+    digests = []
+    for workers in (0, 2):
+        for stage in ("points", "proposals", "top_maps"):
+            job = make_job(stage, workers=workers)
+            digests.append((stage, job.execute().digest))
+        (tmp_path / "cache").rename(tmp_path / f"cache{workers}")
+    assert digests[:3] == digests[3:]
+
+
+def test_files_of_the_config_are_part_of_the_recipe(make_job, raw_config, tmp_path):
+    table = tmp_path / "tables.json"
+    raw_config["top_maps"]["objectness"] = str(table)
+    for stage in ("points", "proposals"):
+        make_job(stage, raw=raw_config).execute()
+    with pytest.raises(InputError, match=r"tables\.json: no such file"):
+        _ = make_job("top_maps", raw=raw_config).recipe
+    table.write_text("1")
+    first = make_job("top_maps", raw=raw_config).recipe.key
+    table.write_text("2")
+    assert make_job("top_maps", raw=raw_config).recipe.key != first
+
+
+def test_a_dataset_without_its_folder(raw_config, tmp_path, demo):
+    raw_config["datasets"]["demo"]["root"] = str(tmp_path / "nowhere")
+    config = validate_config(raw_config, "test")
+    data = open_dataset(config.datasets["demo"])
+    with pytest.raises(InputError, match=r"list\.txt: the list of videos is missing"):
+        data.names()

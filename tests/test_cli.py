@@ -1,0 +1,154 @@
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from socl_pipeline import __version__
+from socl_pipeline.cli import cli, main
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.top.objectness import load_objectness
+
+
+@pytest.fixture
+def config(raw_config, tmp_path, monkeypatch):
+    """The small config as a file in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw_config))
+    return path
+
+
+@pytest.fixture
+def socl():
+    """A function that runs a command and returns its result; exceptions pass through."""
+
+    def run(*arguments):
+        return CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+
+    return run
+
+
+def test_help_lists_the_stages_in_order(socl):
+    text = socl("--help").output
+    listed = [line.split()[0] for line in text.split("Commands:")[1].splitlines() if line.strip()]
+    assert listed[: len(STAGES)] == list(STAGES)
+    assert listed[len(STAGES) :] == sorted(listed[len(STAGES) :])
+    for stage in STAGES.values():
+        assert stage.help.split()[0] in text
+
+
+def test_version(socl):
+    assert __version__ in socl("--version").output
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_explains_itself(socl, stage):
+    text = socl(stage, "--help").output
+    for name in STAGES[stage].names:
+        assert f"--{name} " in text
+    assert "--fingerprint" in text and "--on-bad-frame" in text and "--workers" in text
+
+
+def test_a_stage_publishes_and_tells(socl, config, tmp_path):
+    result = socl("points", "-c", config, "--dataset", "demo", "-j", 0, "--log", "logs/p.log")
+    assert result.exit_code == 0
+    assert (tmp_path / "results/demo/points.parquet").is_symlink()
+    assert (tmp_path / "work/cache/points").is_dir()
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("results/demo/points.parquet  {")
+    assert json.loads(last.split("  ", 1)[1])["videos"] == 4
+    assert "points" in (tmp_path / "logs/p.log").read_text()
+
+
+def test_an_input_error_is_one_line(config, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["socl", "points", "-c", str(config), "--dataset", "nothing"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "socl: there is no dataset 'nothing' in the config; known: demo\n"
+
+
+def test_a_missing_config_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["socl", "status"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "socl: config/demo.yaml: no such config file\n"
+
+
+def test_a_wrong_fingerprint_is_refused(socl, config, tmp_path, make_job):
+    arguments = ("points", "-c", config, "--dataset", "demo", "-j", 0, "--fingerprint")
+    with pytest.raises(InputError, match=r"config\.yaml: changed since this run was planned"):
+        socl(*arguments, "0" * 16)
+    assert not (tmp_path / "results").exists()
+    assert socl(*arguments, make_job("points").fingerprint).exit_code == 0
+
+
+def test_a_missing_name_is_a_usage_error(socl, config):
+    result = socl("train", "-c", config, "--dataset", "demo")
+    assert result.exit_code == 2 and "--model" in result.output
+
+
+def test_status(socl, config):
+    socl("points", "-c", config, "--dataset", "demo", "-j", 0)
+    lines = socl("status", "-c", config).output.splitlines()
+    assert lines[0].startswith("complete") and "results/demo/points.parquet" in lines[0]
+    assert lines[1].startswith("missing") and lines[1].endswith("not built")
+    assert lines[-1].startswith("in all")
+
+
+def test_gc(socl, config, raw_config, tmp_path):
+    socl("points", "-c", config, "--dataset", "demo", "-j", 0)
+    raw_config["datasets"]["demo"]["points"] = {"noise_px": 5}
+    config.write_text(yaml.safe_dump(raw_config))
+    socl("points", "-c", config, "--dataset", "demo", "-j", 0)
+    folders = [p for p in (tmp_path / "work/cache/points").iterdir() if p.is_dir()]
+    assert len(folders) == 2
+    assert "1 unused artifacts; --delete frees them" in socl("gc").output
+    assert all(f.exists() for f in folders)
+    assert "freed" in socl("gc", "--delete").output
+    assert sum(f.exists() for f in folders) == 1
+    assert (tmp_path / "results/demo/points.parquet").exists()
+
+
+@pytest.fixture
+def drawable(tmp_path):
+    """A manifest of two small videos to be drawn."""
+    path = tmp_path / "manifest.yaml"
+    size = {"train_videos": 1, "val_videos": 1, "frames": 2, "width": 96, "height": 64}
+    content = {"name": "d", "title": "D", "layout": "got10k", "licence": "-", "generate": size}
+    path.write_text(yaml.safe_dump(content | {"root": str(tmp_path / "drawn")}))
+    return path
+
+
+def test_demo_data(socl, drawable, tmp_path):
+    result = socl("demo-data", "--manifest", drawable)
+    assert result.stderr.splitlines()[-1] == f"{tmp_path / 'drawn'}: 2 videos"
+    assert (tmp_path / "drawn/val/demo_val_000001/00000002.jpg").exists()
+    assert socl("demo-data", "--manifest", drawable, "--root", tmp_path / "o").exit_code == 0
+    assert (tmp_path / "o/train/list.txt").exists()
+
+
+def test_demo_data_needs_something_to_draw(socl, drawable):
+    content = yaml.safe_load(drawable.read_text())
+    del content["generate"]
+    drawable.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="has no `generate` section"):
+        socl("demo-data", "--manifest", drawable)
+
+
+def test_fit_objectness(socl, tmp_path):
+    out = tmp_path / "tables.json"
+    socl("fit-objectness", "--scenes", 2, "--out", out)
+    assert load_objectness(out).provenance.startswith("2 procedural scenes")
+
+
+def test_schema_describes_every_section(socl):
+    schema = json.loads(socl("schema").output)
+    assert set(schema["required"]) == {"datasets", "models", "trackers", "benchmarks"}
+    assert "top_maps" in schema["properties"]
