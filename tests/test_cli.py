@@ -78,7 +78,8 @@ def test_a_missing_config_is_one_line(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
-    assert capsys.readouterr().err == "socl: config/demo.yaml: no such config file\n"
+    message = "socl: config/demo.yaml: no such config file (No such file or directory)\n"
+    assert capsys.readouterr().err == message
 
 
 def test_a_wrong_fingerprint_is_refused(socl, config, tmp_path, make_job):

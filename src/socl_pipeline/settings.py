@@ -275,8 +275,8 @@ def load_config(path: Path) -> Config:
     """Read and validate a YAML (or JSON) config file. Raises InputError with one sentence."""
     try:
         raw = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such config file") from None
+    except OSError as error:
+        raise InputError(f"{path}: no such config file ({error.strerror})") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return validate_config(raw, str(path))
@@ -294,16 +294,24 @@ def validated(model: type[T], raw: Any, source: str) -> T:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        sentences = [_sentence(model, dict(item)) for item in error.errors()]
+        # a key that takes one of several types has an error for each: the first will do
+        found = {_key(tuple(item["loc"])): dict(item) for item in reversed(error.errors())}
+        sentences = [_sentence(model, key, found[key]) for key in reversed(found)]
         raise InputError(f"{source}: " + "; ".join(sentences)) from None
 
 
-def _sentence(model: type[BaseModel], item: dict[str, Any]) -> str:
+def _key(location: tuple[int | str, ...]) -> str:
+    """Return the key that a pydantic location stands for."""
+    parts = list(location)
+    if parts[:1] == ["trackers"]:
+        del parts[2:3]  # pydantic puts the tracker's kind between its name and its keys
+    if parts and re.fullmatch(r"float|int|str|literal\[.*\]", str(parts[-1])):
+        parts.pop()  # and the member of a union behind the key
+    return ".".join(str(part) for part in parts)
+
+
+def _sentence(model: type[BaseModel], key: str, item: dict[str, Any]) -> str:
     """One pydantic error as: key, what is wrong, what is near."""
-    location = list(item["loc"])
-    if location[:1] == ["trackers"]:
-        del location[2:3]  # pydantic puts the tracker's kind between its name and its keys
-    key = ".".join(str(part) for part in location)
     if item["type"] == "extra_forbidden":
         known = _known_keys(model, tuple(item["loc"][:-1]))
         return f"unknown key {key!r}{_nearest(str(item['loc'][-1]), known)}"

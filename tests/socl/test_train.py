@@ -69,18 +69,15 @@ def trainer(patches, tmp_path):
     return make
 
 
-@pytest.mark.parametrize(
-    ("changes", "epochs"), [({}, 8), ({"projection_head": True, "sns": False, "mixup": False}, 8)]
-)
-def test_the_loss_falls(trainer, progress, writer, changes, epochs):
-    run = trainer(epochs=epochs, **changes)
+def test_the_loss_falls(trainer, progress, writer):
+    run = trainer(epochs=8)
     run.run(progress, writer)
     losses = [m["loss"] for m in run.state.metrics]
-    assert len(losses) == epochs
-    assert np.mean(losses[-2:]) < 0.9 * np.mean(losses[:2]), losses
+    assert len(losses) == 8
+    assert np.mean(losses[-2:]) < 0.8 * np.mean(losses[:2]), losses
 
 
-def test_only_the_weights_of_the_network_change(trainer, progress, writer):
+def test_backbone_and_head_are_trained(trainer, progress, writer):
     run = trainer(epochs=1, projection_head=True)
     before = {k: v.clone() for k, v in run.network.state_dict().items()}
     run.run(progress, writer)
@@ -280,4 +277,4 @@ def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
     build_backbone("alexnet_v1", 0).load_state_dict(weights)
     assert metadata["backbone"] == "alexnet_v1"
     assert json.loads(metadata["socl_recipe"])["stage"] == "train"
-    assert not list(job.output.resolve().parent.glob("*.pt")), "the checkpoint is gone"
+    assert not list(job.output.resolve().parent.rglob("*.pt")), "the checkpoint is gone"

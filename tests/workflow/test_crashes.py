@@ -26,7 +26,7 @@ def test_a_run_killed_in_training_goes_on_from_its_checkpoint(finished, project)
     project.edit(lambda c: c["models"]["socl_siam"].update(epochs=8))
     undisturbed = project.copy(project.folder.with_name("undisturbed"))
     target = "results/tiny/models/socl_siam.summary.json"
-    checkpoint = "work/cache/train/*/checkpoint.pt"
+    checkpoint = "work/cache/train/*/scratch/checkpoint.pt"
     project.kill_when(checkpoint, target)
     assert any(project.folder.glob(checkpoint))
     project.snakemake("--unlock")

@@ -85,6 +85,8 @@ class Dataset:
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder of frames")
             digest.update("\n".join([name, *sorted(e.name for e in os.scandir(folder))]).encode())
+            if name in self.manifest.sequences:  # frame ranges belong to the annotation
+                digest.update(self.manifest.sequences[name].model_dump_json().encode())
             annotations |= dict.fromkeys(files)
         for path in annotations:
             digest.update(path.read_bytes() if path.exists() else b"none")

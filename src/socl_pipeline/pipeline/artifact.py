@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from socl_pipeline.errors import InputError
 logger = logging.getLogger(__name__)
 
 SUMMARY = "summary.json"
+SCRATCH = "scratch"
 
 
 def canonical_json(value: Any) -> str:
@@ -133,6 +135,11 @@ def _update(digest: Any, path: Path) -> None:
             digest.update(block)
 
 
+def scratch_folder(payload: Path) -> Path:
+    """Return the folder for what a build needs only until it is finished."""
+    return payload.parent / SCRATCH
+
+
 def build(
     recipe: Recipe,
     cache: Path,
@@ -144,7 +151,8 @@ def build(
 
     `make(path)` fills `path` (a file or folder inside the recipe's cache folder), going on from
     whatever an earlier, killed call left there, and returns statistics for the summary. If they
-    hold a `digest`, it stands for the content instead of the bytes of the files.
+    hold a `digest`, it stands for the content instead of the bytes of the files. What it keeps in
+    `scratch_folder(path)` (checkpoints, pieces) is deleted once the summary is written.
     """
     folder = cache / recipe.stage / recipe.key
     path = folder / payload
@@ -157,6 +165,7 @@ def build(
         digest = stats.pop("digest", None) or digest_files(path, digested)
         summary = Summary(recipe, digest, stats)
         write_atomic(folder / SUMMARY, summary.to_json())
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     return path, summary
 
 

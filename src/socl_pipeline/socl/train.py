@@ -2,7 +2,7 @@
 
 The artifact is a folder: `weights.safetensors` (the weights that localised held-out clicks best;
 the last ones if nothing is held out), `metrics.parquet` (one row a step), `validation.parquet`
-(one row a validation) and `tensorboard/`. The checkpoint lies beside it and is gone at the end.
+(one row a validation) and `tensorboard/`.
 """
 
 import json
@@ -25,7 +25,7 @@ from torch.utils.tensorboard import SummaryWriter
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import ResNet18, build_backbone, load_imagenet, save_weights
 from socl_pipeline.models.device import choose_device
-from socl_pipeline.pipeline.artifact import atomic_path, canonical_json
+from socl_pipeline.pipeline.artifact import atomic_path, canonical_json, scratch_folder
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import SoclModelSettings
@@ -310,7 +310,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     torch.set_num_threads(max(1, min(job.workers or 1, os.cpu_count() or 1)))
     path.mkdir(parents=True, exist_ok=True)
     patches = PatchSet(job.input("patches"))
-    trainer = Trainer(settings, patches, path.parent)
+    trainer = Trainer(settings, patches, scratch_folder(path))
     total = settings.epochs * trainer.steps_per_epoch
     done = trainer.state.epoch * trainer.steps_per_epoch
     logger.info(
@@ -331,7 +331,6 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     save_weights(
         trainer.best_backbone(), path / "weights.safetensors", metadata | job.recipe.metadata()
     )
-    trainer.checkpoint.unlink(missing_ok=True)
     return _statistics(trainer)
 
 

@@ -55,6 +55,8 @@ class ObjectnessModel:
 
 def fit_objectness(cues: Float, is_object: NDArray[np.bool_], provenance: str) -> ObjectnessModel:
     """Fit the tables on windows with cues (n, 3) and labels (n,): quantile bins, +1 smoothing."""
+    if not 0 < is_object.mean() < 1:
+        raise ValueError("the windows must hold both objects and background to learn from")
     edges: dict[str, Float] = {}
     log_ratio: dict[str, Float] = {}
     for i, cue in enumerate(CUES):
@@ -93,7 +95,3 @@ def load_objectness(path: Path | None = None) -> ObjectnessModel:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{source}: not a fitted objectness model ({error!r})") from None
-
-
-def _array(values: list[float]) -> Float:
-    return np.array(values, np.float64)

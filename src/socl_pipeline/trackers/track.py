@@ -13,7 +13,7 @@ import torch
 
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.readers import Dataset
-from socl_pipeline.pipeline.artifact import atomic_path
+from socl_pipeline.pipeline.artifact import atomic_path, scratch_folder
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -49,7 +49,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Track all sequences; returns their number and the tracker's speed."""
     benchmark = job.benchmark
     names = benchmark.names()
-    pieces = path.parent / "sequences"
+    pieces = scratch_folder(path)
     tasks = [
         _Sequence(
             dataset=benchmark,
