@@ -6,41 +6,23 @@ is a folder of Arrow IPC files, memory-mapped by the reader; boxes are in patch 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from socl_pipeline.annotation.table import FrameRow, frame_rows, read_points, shard_ranges
+from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
+from socl_pipeline.annotation.table import FrameRow
 from socl_pipeline.boxes import FloatArray
 from socl_pipeline.datasets.images import encode_jpeg
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
-from socl_pipeline.pipeline.parallel import run_tasks
-from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import PatchSettings
 from socl_pipeline.top.store import TopStore
 from socl_pipeline.trackers.crops import crop_square, mean_color
-
-
-@dataclass(frozen=True)
-class _Shard:
-    """A task: the rows `start` to `stop` of the points table."""
-
-    points: Path
-    store: Path
-    root: Path
-    start: int
-    stop: int
-    output: Path
-    settings: PatchSettings
-    skip_bad_frames: bool
-
-    def __str__(self) -> str:
-        return f"patches of rows {self.start} to {self.stop - 1} of {self.points}"
 
 
 def patch_schema(top_k: int, metadata: dict[str, str]) -> pa.Schema:
@@ -62,41 +44,31 @@ def patch_schema(top_k: int, metadata: dict[str, str]) -> pa.Schema:
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the patches of a dataset; returns counts and size."""
     settings = job.config.patches
-    points = job.input("points").resolve()
-    store = job.input("top_maps").resolve()
-    rows = len(TopStore(store))
-    shards = [
-        _Shard(
-            points=points,
-            store=store,
-            root=job.dataset.root.resolve(),
-            start=start,
-            stop=stop,
-            output=(path / f"{start:09d}.arrow").resolve(),
-            settings=settings,
-            skip_bad_frames=job.on_bad_frame == "skip",
-        )
-        for start, stop in shard_ranges(rows, settings.shard_frames)
-    ]
-    missing = [s for s in shards if not s.output.exists()]
-    done = rows - sum(s.stop - s.start for s in missing)
-    with Progress("patches", rows, "frames", done) as progress:
-        for _ in run_tasks(
+    shards = frame_shards(job, settings.shard_frames)
+    run_shards(
+        job,
+        shards,
+        lambda shard: patch_file(path, shard.start).exists(),
+        partial(
             _cut_shard,
-            missing,
-            workers=job.workers,
-            progress=progress,
-            size=lambda s: s.stop - s.start,
-        ):
-            pass
+            folder=path.resolve(),
+            store=job.input("top_maps").resolve(),
+            settings=settings,
+        ),
+    )
     files = sorted(path.glob("*.arrow"))
     return {
         "patches": sum(_count(file) for file in files),
-        "frames": rows,
+        "frames": sum(map(len, shards)),
         "size_px": settings.size,
         "target_px": round(settings.size / settings.context, 2),
         "megabytes": round(sum(f.stat().st_size for f in files) / 1e6, 2),
     }
+
+
+def patch_file(folder: Path, start: int) -> Path:
+    """Return the file of the shard that begins at a row."""
+    return folder / f"{start:09d}.arrow"
 
 
 def _count(file: Path) -> int:
@@ -112,26 +84,24 @@ def patch_region(
     return np.array([point[0] - side / 2, point[1] - side / 2, side])
 
 
-def _cut_shard(shard: _Shard) -> int:
-    table = read_points(shard.points).slice(shard.start, shard.stop - shard.start)
-    top = TopStore(shard.store).rows(shard.start, shard.stop, maps=False)
+def _cut_shard(shard: FrameShard, folder: Path, store: Path, settings: PatchSettings) -> None:
+    top = TopStore(store).rows(shard.start, shard.stop, maps=False)
     records = []
-    for i, row in enumerate(frame_rows(table, shard.root)):
+    for i, row in enumerate(shard.rows()):
         if top.count[i] == 0:
             continue
         try:
-            records.append(_cut(row, top.boxes[i], top.scores[i], top.extents[i], shard.settings))
+            records.append(_cut(row, top.boxes[i], top.scores[i], top.extents[i], settings))
         except InputError:
             if not shard.skip_bad_frames:
                 raise
-    schema = patch_schema(top.boxes.shape[1], {"size": str(shard.settings.size)})
+    schema = patch_schema(top.boxes.shape[1], {"size": str(settings.size)})
     with (
-        atomic_path(shard.output) as temporary,
+        atomic_path(patch_file(folder, shard.start)) as temporary,
         pa.OSFile(str(temporary), "wb") as sink,
         pa.ipc.new_file(sink, schema) as writer,
     ):
         writer.write_table(pa.Table.from_pylist(records, schema))
-    return len(records)
 
 
 def _cut(

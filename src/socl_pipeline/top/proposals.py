@@ -7,6 +7,7 @@ lists, and `problem`, the reason why a frame could not be read (null for a good 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from socl_pipeline.annotation.table import frame_rows, read_points, shard_ranges
+from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
-from socl_pipeline.pipeline.parallel import run_tasks
-from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import ProposalSettings
 from socl_pipeline.top.edgeboxes import edge_boxes_near
@@ -37,22 +36,6 @@ EDGEBOX_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class _Shard:
-    """A task: the rows `start` to `stop` of the points table."""
-
-    points: Path
-    root: Path
-    start: int
-    stop: int
-    output: Path
-    settings: ProposalSettings
-    skip_bad_frames: bool
-
-    def __str__(self) -> str:
-        return f"proposals of rows {self.start} to {self.stop - 1} of {self.points}"
-
-
 def shard_file(folder: Path, start: int) -> Path:
     """Return the file of the shard that begins at a row."""
     return folder / "edgeboxes" / f"{start:09d}.parquet"
@@ -61,44 +44,24 @@ def shard_file(folder: Path, start: int) -> Path:
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the proposals of a dataset; returns counts and the frames that were left out."""
     settings = job.config.proposals
-    points = job.input("points").resolve()
-    rows = pq.read_metadata(points).num_rows
     _write_templates(path / "templates.parquet", settings, job.recipe.metadata())
-    shards = [
-        _Shard(
-            points=points,
-            root=job.dataset.root.resolve(),
-            start=start,
-            stop=stop,
-            output=shard_file(path, start).resolve(),
-            settings=settings,
-            skip_bad_frames=job.on_bad_frame == "skip",
-        )
-        for start, stop in shard_ranges(rows, settings.shard_frames)
-    ]
-    missing = [s for s in shards if not s.output.exists()]
-    done = rows - sum(s.stop - s.start for s in missing)
-    with Progress("proposals", rows, "frames", done) as progress:
-        for _ in run_tasks(
-            _find_edge_boxes,
-            missing,
-            workers=job.workers,
-            progress=progress,
-            size=lambda s: s.stop - s.start,
-        ):
-            pass
+    run_shards(
+        job,
+        frame_shards(job, settings.shard_frames),
+        lambda shard: shard_file(path, shard.start).exists(),
+        partial(_find_edge_boxes, folder=path.resolve(), settings=settings),
+    )
     return _statistics(path)
 
 
-def _find_edge_boxes(shard: _Shard) -> int:
-    table = read_points(shard.points).slice(shard.start, shard.stop - shard.start)
+def _find_edge_boxes(shard: FrameShard, folder: Path, settings: ProposalSettings) -> None:
     rows = []
-    for row in frame_rows(table, shard.root):
+    for row in shard.rows():
         problem = None
         try:
             image = row.read()
             boxes, scores = edge_boxes_near(
-                image, row.point, shard.settings.edgeboxes, shard.settings.working_side
+                image, row.point, settings.edgeboxes, settings.working_side
             )
         except InputError as error:
             if not shard.skip_bad_frames:
@@ -114,9 +77,8 @@ def _find_edge_boxes(shard: _Shard) -> int:
                 "problem": problem,
             }
         )
-    with atomic_path(shard.output) as temporary:
+    with atomic_path(shard_file(folder, shard.start)) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, EDGEBOX_SCHEMA), temporary)
-    return len(rows)
 
 
 def _write_templates(path: Path, settings: ProposalSettings, metadata: dict[str, str]) -> None:

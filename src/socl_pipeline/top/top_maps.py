@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from socl_pipeline.annotation.table import FrameRow, frame_rows, read_points, shard_ranges
+from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
+from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.parallel import run_tasks
-from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
 from socl_pipeline.top.maps import score_map, top_map
@@ -22,54 +20,22 @@ from socl_pipeline.top.scoring import FrameScorer, map_region, top_extent
 from socl_pipeline.top.store import TopRows, TopStore, create_store, shard_done, write_rows
 
 
-@dataclass(frozen=True)
-class _Shard:
-    """A task: one shard of the store."""
-
-    points: Path
-    proposals: Path
-    root: Path
-    store: Path
-    start: int
-    stop: int
-    settings: TopMapSettings
-    skip_bad_frames: bool
-
-    def __str__(self) -> str:
-        return f"TOP maps of rows {self.start} to {self.stop - 1} of {self.points}"
-
-
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
     settings = job.config.top_maps
-    points = job.input("points").resolve()
-    rows = pq.read_metadata(points).num_rows
     load_objectness(settings.objectness)  # an unreadable file must not wait for the workers
-    _create(job, path, read_points(points))
-    shards = [
-        _Shard(
-            points=points,
-            proposals=job.input("proposals").resolve(),
-            root=job.dataset.root.resolve(),
-            store=path.resolve(),
-            start=start,
-            stop=stop,
-            settings=settings,
-            skip_bad_frames=job.on_bad_frame == "skip",
-        )
-        for start, stop in shard_ranges(rows, settings.shard_frames)
-    ]
-    missing = [s for s in shards if not shard_done(path, s.start, settings.shard_frames)]
-    done = rows - sum(s.stop - s.start for s in missing)
-    with Progress("top_maps", rows, "frames", done) as progress:
-        for _ in run_tasks(
+    _create(job, path, read_points(job.input("points")))
+    run_shards(
+        job,
+        frame_shards(job, settings.shard_frames),
+        lambda shard: shard_done(path, shard.start, settings.shard_frames),
+        partial(
             _score_shard,
-            missing,
-            workers=job.workers,
-            progress=progress,
-            size=lambda s: s.stop - s.start,
-        ):
-            pass
+            store=path.resolve(),
+            proposals=job.input("proposals").resolve(),
+            settings=settings,
+        ),
+    )
     return _statistics(path)
 
 
@@ -93,23 +59,19 @@ def _create(job: Job, path: Path, table: Any) -> None:
     )
 
 
-def _score_shard(shard: _Shard) -> int:
-    table = read_points(shard.points).slice(shard.start, shard.stop - shard.start)
-    templates, min_side = read_templates(shard.proposals)
-    scorer = FrameScorer(
-        templates, min_side, load_objectness(shard.settings.objectness), shard.settings
-    )
-    proposals = read_edge_boxes(shard.proposals, shard.start, shard.stop)
-    rows = _empty_rows(len(proposals), shard.settings)
-    for i, (row, found) in enumerate(zip(frame_rows(table, shard.root), proposals, strict=True)):
+def _score_shard(shard: FrameShard, store: Path, proposals: Path, settings: TopMapSettings) -> None:
+    templates, min_side = read_templates(proposals)
+    scorer = FrameScorer(templates, min_side, load_objectness(settings.objectness), settings)
+    found = read_edge_boxes(proposals, shard.start, shard.stop)
+    rows = _empty_rows(len(shard), settings)
+    for i, (row, near) in enumerate(zip(shard.rows(), found, strict=True)):
         rows.points[i] = row.point
         rows.sizes[i] = row.width, row.height
-        if found.problem is None:
-            _score_frame(rows, i, row, found.boxes, scorer)
+        if near.problem is None:
+            _score_frame(rows, i, row, near.boxes, scorer)
         elif not shard.skip_bad_frames:
-            raise InputError(f"{found.problem}; mend it, or pass --on-bad-frame skip")
-    write_rows(shard.store, shard.start, rows)
-    return len(proposals)
+            raise InputError(f"{near.problem}; mend it, or pass --on-bad-frame skip")
+    write_rows(store, shard.start, rows)
 
 
 def _empty_rows(n: int, settings: TopMapSettings) -> TopRows:
