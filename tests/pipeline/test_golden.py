@@ -1,0 +1,93 @@
+"""A stage whose results change must say so: golden figures, kept with the stage's version.
+
+If this fails after a change that was meant to change results, raise the stage's `version` in
+`pipeline/stages.py` and write the new figures here, so that artifacts made before count as stale.
+"""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.socl.patch_set import PatchSet
+from socl_pipeline.top.store import TopStore
+
+GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
+    "points": (1, {"frames": 16, "mean_x": 82.0}),
+    "proposals": (1, {"frames": 16, "edge_boxes": 41.69}),
+    "top_maps": (1, {"boxes": 16.0, "score": 6.4835, "extent": 32.9791, "map": 0.0589}),
+    "patches": (1, {"grey": 117.223, "extent": 19.4118, "box": 31.465}),
+    "train": (1, {"first_loss": 4.2274, "coverage": 0.6875}),
+    "scores": (1, {"auc_socl": 0.8869, "auc_kcf": 0.8929}),
+}
+
+
+def points_figures(job):
+    table = pq.read_table(job.output)
+    return {"frames": table.num_rows, "mean_x": float(np.mean(table["x"].to_numpy()))}
+
+
+def proposals_figures(job):
+    stats = job.execute().stats
+    return {"frames": stats["frames"], "edge_boxes": stats["edge_boxes_per_frame"]}
+
+
+def top_maps_figures(job):
+    store = TopStore(job.output)
+    rows = store.rows(0, len(store))
+    return {
+        "boxes": float(rows.count.mean()),
+        "score": float(rows.scores.sum(axis=1).mean()),
+        "extent": float(rows.extents.mean()),
+        "map": float(rows.maps.mean()),
+    }
+
+
+def patches_figures(job):
+    patches = PatchSet(job.output)
+    shown = [patches[i] for i in range(0, len(patches), 4)]
+    return {
+        "grey": float(np.mean([p.image.mean() for p in shown])),
+        "extent": float(np.mean([p.extent for p in shown])),
+        "box": float(np.mean([p.boxes.mean() for p in shown])),
+    }
+
+
+def train_figures(job):
+    metrics = pq.read_table(job.output / "metrics.parquet")
+    return {"first_loss": metrics["loss"][0].as_py(), "coverage": metrics["coverage"][0].as_py()}
+
+
+def scores_figures(job):
+    rows = pq.read_table(job.output).to_pylist()
+    return {f"auc_{r['tracker']}": r["auc"] for r in rows if r["sequence"] is None}
+
+
+FIGURES = {
+    "points": points_figures,
+    "proposals": proposals_figures,
+    "top_maps": top_maps_figures,
+    "patches": patches_figures,
+    "train": train_figures,
+    "scores": scores_figures,
+}
+
+
+@pytest.fixture
+def chain(make_job):
+    """Build the whole chain of the small demo dataset; returns the job of each stage."""
+    jobs = {}
+    for stage in FIGURES:
+        jobs[stage] = make_job(stage)
+        for tracker in ("socl", "kcf") if stage == "scores" else ():
+            make_job("track", tracker=tracker).execute()
+        jobs[stage].execute()
+    return jobs
+
+
+def test_results_are_those_of_their_stage_version(chain):
+    for stage, measure in FIGURES.items():
+        version, golden = GOLDEN[stage]
+        assert STAGES[stage].version == version, f"write the figures of version {version} here"
+        # another processor or library build may round differently, a changed method does more
+        assert measure(chain[stage]) == pytest.approx(golden, rel=2e-2), stage
