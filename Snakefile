@@ -9,7 +9,7 @@ from socl_pipeline.pipeline.plan import Plan
 min_version("9.0")
 
 try:
-    PLAN = Plan(config)
+    PLAN = Plan(config, complete=bool(workflow.overwrite_configfiles))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -36,6 +36,10 @@ rule all:
     default_target: True
     input:
         expand("results/{dataset}/report.html", dataset=PLAN.default.datasets),
+
+
+onstart:
+    PLAN.write_configs()
 
 
 onsuccess:

@@ -37,8 +37,8 @@ def main() -> None:
         arguments.results,
     )
     store = TopStore(job.input("top_maps"))
-    chosen = range(0, len(store), arguments.every)
     top = store.rows(0, len(store), maps=False)
+    chosen = np.flatnonzero(top.count > 0)[:: arguments.every].tolist()
     rows = frame_rows(read_points(job.input("points")).take(list(chosen)), job.dataset.root)
     truth = true_boxes(job, rows)
     boxes = np.array(

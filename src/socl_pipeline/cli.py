@@ -15,6 +15,7 @@ from socl_pipeline.settings import Config, load_config
 
 CONFIG_HELP = "Config file (YAML)."
 DEFAULT_CONFIG = "config/demo.yaml"
+READS_FRAMES = ("points", "proposals", "top_maps", "patches")
 
 
 class _Group(click.Group):
@@ -74,7 +75,7 @@ def _stage_command(stage: Stage) -> click.Command:
         workers: int,
         log: Path | None,
         fingerprint: str | None,
-        on_bad_frame: Any,
+        on_bad_frame: Any = None,
         **names: str,
     ) -> None:
         from socl_pipeline.pipeline.progress import logging_to
@@ -110,14 +111,13 @@ def _stage_command(stage: Stage) -> click.Command:
         ),
         (("--log",), {"type": click.Path(path_type=Path), "help": "Also write log lines here."}),
         (("--fingerprint",), {"help": "Refuse a config with another fingerprint."}),
-        (
-            ("--on-bad-frame",),
-            {
-                "type": click.Choice(["skip", "fail"]),
-                "help": "What a broken frame does; default: the dataset's own setting.",
-            },
-        ),
     ]
+    if stage.name in READS_FRAMES:
+        choice = {
+            "type": click.Choice(["skip", "fail"]),
+            "help": "What a broken frame does; default: the dataset's own setting.",
+        }
+        extra.append((("--on-bad-frame",), choice))
     for flags, options in extra:
         command = click.option(*flags, **options)(command)
     return config_option(folder_options(command))  # type: ignore[return-value]
@@ -166,8 +166,9 @@ def status(config: Path, results: Path, cache: Path) -> None:
 
 @cli.command()
 @folder_options
+@click.option("--unfinished", is_flag=True, help="Also what killed builds have left.")
 @click.option("--delete", is_flag=True, help="Delete them; otherwise they are only listed.")
-def gc(results: Path, cache: Path, delete: bool) -> None:
+def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
     """List or delete cached artifacts that nothing under the results folder links to."""
     from socl_pipeline.pipeline.status import (
         disk_usage,
@@ -176,7 +177,7 @@ def gc(results: Path, cache: Path, delete: bool) -> None:
         unused_cache,
     )
 
-    folders = unused_cache(results, cache)
+    folders = unused_cache(results, cache, unfinished)
     for folder in folders:
         click.echo(f"{format_bytes(disk_usage(folder)):>9}  {folder}")
     if delete:

@@ -46,7 +46,7 @@ class PointSettings(Section):
     sparse_box_every: int = Field(
         10, ge=1, description="A box on every n-th frame (10 follows from the paper's 3.16 s)."
     )
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 class DatasetSettings(Section):
@@ -69,7 +69,7 @@ class RandomWindowSettings(Section):
         10.0, gt=0, description="Smallest side (root of the area), original pixels; our choice."
     )
     max_aspect: float = Field(3.0, ge=1, description="Log-uniform in [1/a, a]; our choice.")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 class EdgeBoxSettings(Section):
@@ -145,7 +145,7 @@ class SoclModelSettings(Section):
     backbone: Literal["alexnet_v1", "resnet18"] = "alexnet_v1"
     imagenet_weights: Path | None = Field(None, description="ImageNet weights for resnet18.")
     projection_head: bool = Field(False, description="Table 9: off for SoCL-Siam, on for SoCL-CF.")
-    window: int = Field(255, gt=0, description="Training window in pixels, as in SiamFC.")
+    window: int = Field(255, ge=95, description="Training window in pixels, as in SiamFC.")
     videos_per_batch: int = Field(96, ge=2, description="N; the batch has 2N frames (paper: 192).")
     epochs: int = Field(1000, gt=0, description="One pair a video an epoch (paper: 1000 / 500).")
     lr: float = Field(3e-4, gt=0, description="Adam (paper 4.1).")
@@ -181,7 +181,7 @@ class SoclModelSettings(Section):
     checkpoint_minutes: float = Field(2.0, ge=0, description="Time between checkpoints.")
     precision: Literal["bf16", "float32"] = "bf16"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "SoclModelSettings":
@@ -206,7 +206,7 @@ class SiamFCTrackerSettings(Section):
     backbone: Literal["alexnet_v1", "resnet18"] = Field(
         "alexnet_v1", description="Of the untrained network."
     )
-    seed: int = Field(0, description="Of the untrained network.")
+    seed: int = Field(0, ge=0, description="Of the untrained network.")
     normalize: Literal["none", "cell"] = Field(
         "cell", description="L2-normalise the features of each cell before correlation."
     )
@@ -231,7 +231,9 @@ class BenchmarkSettings(Section):
     manifest: Path
     root: str | None = Field(None, description="Overrides the manifest's root.")
     split: str = "val"
-    sequences: tuple[str, ...] | None = Field(None, description="A subset; none: all.")
+    sequences: tuple[str, ...] | None = Field(
+        None, min_length=1, description="A subset; none: all."
+    )
     protocol: Literal["ope"] = "ope"
     convention: Literal["official", "drop"] = Field(
         "official", description="How frames without a valid true box count; see docs."
@@ -243,8 +245,9 @@ class ReportSettings(Section):
 
     title: str = "SoCL: a tracker from clicks"
     examples: int = Field(4, ge=1, description="Frames shown with their TOP and weight maps.")
-    palette: tuple[str, ...] = Field(
+    palette: tuple[Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")], ...] = Field(
         ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+        min_length=1,
         description="Line colours (Okabe-Ito, readable by colour-blind people).",
     )
 
@@ -257,8 +260,8 @@ class Config(Section):
     top_maps: TopMapSettings = TopMapSettings()
     patches: PatchSettings = PatchSettings()
     models: dict[Name, SoclModelSettings] = Field(min_length=1)
-    trackers: dict[Name, TrackerSettings] = Field(min_length=1)
-    benchmarks: dict[Name, BenchmarkSettings] = Field(min_length=1)
+    trackers: dict[Name, TrackerSettings] = Field({}, description="Compared on each benchmark.")
+    benchmarks: dict[Name, BenchmarkSettings] = Field({}, description="None: nothing is scored.")
     report: ReportSettings = ReportSettings()
 
     @model_validator(mode="after")
@@ -277,6 +280,8 @@ def load_config(path: Path) -> Config:
         raw = yaml.safe_load(path.read_text())
     except OSError as error:
         raise InputError(f"{path}: no such config file ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file; expected a YAML config") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return validate_config(raw, str(path))

@@ -15,15 +15,19 @@ from socl_pipeline.settings import PointSettings
 
 @pytest.fixture
 def video(tmp_path):
-    """A function that makes a video of n frames of 100 x 80 pixels without files."""
+    """A function that makes a video of n frames of 100 x 80 pixels, frame i of i + 1 bytes."""
 
     def make(name="a", n=6, points=None, problems=(), absent=()):
         boxes = np.array([[10 + i, 20 + i, 8, 6] for i in range(n)], float)
         flags = np.isin(np.arange(n), absent)
+        frames = [tmp_path / name / f"{i:04d}.jpg" for i in range(n)]
+        (tmp_path / name).mkdir(exist_ok=True)
+        for i, frame in enumerate(frames):
+            frame.write_bytes(b"x" * (i + 1))
         boxes[flags] = np.nan
         return Video(
             name=name,
-            frames=[tmp_path / name / f"{i:04d}.jpg" for i in range(n)],
+            frames=frames,
             width=100,
             height=80,
             boxes=boxes if points is None else np.full((n, 4), np.nan),
@@ -46,6 +50,7 @@ def test_clicks_are_the_centres_of_the_boxes(video, tmp_path):
     assert table["video"].to_pylist() == ["a"] * 6 + ["b"] * 2
     assert table["frame"].to_pylist() == [0, 1, 2, 3, 4, 5, 0, 1]
     assert table["path"][1].as_py() == "a/0001.jpg"
+    assert table["bytes"][1].as_py() == 2
     assert set(table["width"].to_pylist()) == {100} and set(table["height"].to_pylist()) == {80}
     np.testing.assert_array_equal(xy(table)[:3], [[14, 23], [15, 24], [16, 25]])
 

@@ -242,12 +242,39 @@ class TestClips:
         points = dataset("4,cat,3,5", header="y,video,x,frame").read("cat").points
         assert points[1].tolist() == [3, 4]
 
-    @pytest.mark.parametrize("frame", ["7", "0005.jpg", "", "x"])
+    @pytest.mark.parametrize("frame", ["7", "0005.jpg", "x"])
     def test_an_unknown_frame(self, dataset, frame):
         data = dataset("cat,0,1,1", f"cat,{frame},1,1")
         with pytest.raises(InputError, match=r"clicks\.csv, line 3: .*cat has no frame") as caught:
             data.read("cat")
         assert repr(frame) in str(caught.value) and "0000.png" in str(caught.value)
+
+    def test_a_row_names_its_video_and_frame(self, dataset):
+        with pytest.raises(InputError, match=r"clicks\.csv, line 3: a click needs"):
+            dataset("cat,0,1,1", "cat,,1,1").names()
+
+    @pytest.mark.parametrize(
+        ("header", "what"),
+        [
+            ("video,frame,x,y,x,y,w,h", "column 'x' stands twice"),
+            ("video,frame,x,y,w", "column 'w' is not known"),
+            ("video;frame;x;y", "separated by commas; found 'video;frame;x;y'"),
+            ("video,frame,x,y,box_x,box_y", "only box_x,box_y of"),
+        ],
+    )
+    def test_a_header_that_would_be_misread(self, dataset, header, what):
+        with pytest.raises(InputError, match=what):
+            dataset("cat,0,1,1", header=header).names()
+
+    def test_a_file_as_spreadsheets_write_it(self, dataset):
+        points = dataset("cat , 0, 3 ,4", header="\ufeffVideo, Frame ,X,Y").read("cat").points
+        assert points[0].tolist() == [3, 4]
+
+    def test_other_encodings_are_named(self, dataset):
+        data = dataset("cat,0,1,1")
+        (data.root / "clicks.csv").write_bytes("vidéo,frame,x,y\n".encode("latin-1"))
+        with pytest.raises(InputError, match="save the file as CSV UTF-8"):
+            Dataset(data.manifest, data.root).names()
 
     def test_two_clicks_on_one_frame_are_an_error(self, dataset):
         data = dataset("cat,5,1,1", "dog,1,1,1", "cat,0005.png,9,9")

@@ -52,7 +52,7 @@ def test_unfinished_work_is_mentioned(make_job, monkeypatch):
     monkeypatch.setattr(type(job.stage), "run", killed)
     with pytest.raises(KeyboardInterrupt):
         job.execute()
-    assert artifact_status(make_job("points")).reason == "not built; unfinished work may be kept"
+    assert artifact_status(make_job("points")).reason == "begun, not finished"
     assert artifact_status(make_job("proposals")).reason == "not built"
 
 

@@ -1,5 +1,6 @@
 """Stage `points`: one row per annotated frame, with its click and, on some frames, its box."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ SCHEMA = pa.schema(
         pa.field("video", pa.dictionary(pa.int32(), pa.string()), metadata={"unit": "name"}),
         pa.field("frame", pa.int32(), metadata={"unit": "0-based index in the video"}),
         pa.field("path", pa.string(), metadata={"unit": "relative to the dataset's root"}),
+        pa.field("bytes", pa.int64(), metadata={"unit": "size of the file"}),
         pa.field("width", pa.int32(), metadata={"unit": "px"}),
         pa.field("height", pa.int32(), metadata={"unit": "px"}),
         pa.field("x", pa.float32(), metadata={"unit": "px, 0-based"}),
@@ -65,6 +67,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         "boxes": table.num_rows - table["box_x"].null_count,
         "annotation_hours": round(table.num_rows * settings.seconds_per_frame / 3600, 3),
         "skipped": [vars(p) for p in problems],
+        # how the table came about is not part of it: equal rows leave what follows as it is
+        "digest": table_digest(table),
     }
 
 
@@ -90,6 +94,15 @@ def points_table(videos: list[Video], settings: PointSettings, root: Path) -> pa
     return pa.Table.from_batches(batches, SCHEMA).unify_dictionaries()
 
 
+def table_digest(table: pa.Table) -> str:
+    """Return a hash of a table's rows, whatever its metadata."""
+    sink = pa.BufferOutputStream()
+    plain = table.combine_chunks().replace_schema_metadata(None)
+    with pa.ipc.new_stream(sink, plain.schema) as writer:
+        writer.write_table(plain)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
 def _usable(video: Video) -> np.ndarray:
     """Return the indices of frames with a click or a box and without a problem."""
     has_click = ~np.isnan(video.points[:, 0]) | ~np.isnan(video.boxes[:, 0])
@@ -112,6 +125,7 @@ def _video_rows(
         pa.DictionaryArray.from_arrays(np.zeros(len(frames), np.int32), [video.name]),
         pa.array(frames, pa.int32()),
         pa.array([video.frames[i].relative_to(root).as_posix() for i in frames], pa.string()),
+        pa.array([video.frames[i].stat().st_size for i in frames], pa.int64()),
         pa.array(np.full(len(frames), video.width), pa.int32()),
         pa.array(np.full(len(frames), video.height), pa.int32()),
         *(pa.array(points[:, i], pa.float32()) for i in range(2)),

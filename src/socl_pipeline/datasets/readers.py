@@ -18,12 +18,14 @@ from socl_pipeline.datasets.video import (
     Problem,
     Video,
     box_problem,
+    is_frame,
     list_images,
     point_problem,
 )
 from socl_pipeline.errors import InputError
 
 FULLY_VISIBLE = 8
+MOST_WATCHED_VIDEOS = 1000
 CLICK_COLUMNS = ("video", "frame", "x", "y")
 BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 
@@ -47,6 +49,16 @@ class Dataset:
             raise InputError(f"{self.manifest.name}: there is no sequence {unknown[0]!r}")
         return list(self.only)
 
+    def is_there(self) -> bool:
+        """Return whether the list of videos exists (a generated dataset may not be drawn yet)."""
+        match self.manifest.layout:
+            case "got10k":
+                return (self._split_folder() / self._split().list).exists()
+            case "otb":
+                return self.root.is_dir()
+            case "clips":
+                return self._clicks_file().exists()
+
     def _all_names(self) -> list[str]:
         match self.manifest.layout:
             case "got10k":
@@ -66,25 +78,34 @@ class Dataset:
             case "clips":
                 return read_clips(self.root, name, self._clicks[name], self._clicks_file())
 
-    def index_files(self) -> list[Path]:
-        """Return the files that list videos or clicks: a change in them changes the dataset."""
+    def watched_files(self) -> list[Path]:
+        """Return the files whose change changes the dataset, as far as a workflow can watch them.
+
+        Of a large dataset only the list is: tens of thousands of files would slow every start.
+        """
+        names = self.names() if self.manifest.layout != "clips" else []
+        files = [path for name in names for path in self._files(name)[1] if path.exists()]
         match self.manifest.layout:
             case "got10k":
-                return [self._split_folder() / self._split().list]
+                index = self._split_folder() / self._split().list
+                return [index, *(files if len(names) <= MOST_WATCHED_VIDEOS else [])]
             case "otb":
-                return []
+                return list(dict.fromkeys(files))
             case "clips":
                 return [self._clicks_file()]
 
     def digest(self) -> str:
-        """Return a hash of all annotations and frame names; pixels are taken not to change."""
+        """Return a hash of all annotations and of each frame's name and size in bytes."""
         digest = hashlib.sha256()
         annotations: dict[Path, None] = {}  # an ordered set: one clicks.csv serves many videos
         for name in self.names():
             folder, files = self._files(name)
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder of frames")
-            digest.update("\n".join([name, *sorted(e.name for e in os.scandir(folder))]).encode())
+            frames = [e for e in os.scandir(folder) if is_frame(e.name)]
+            listing = sorted(f"{e.name} {e.stat().st_size}" for e in frames)
+            where = folder.relative_to(self.root).as_posix()
+            digest.update("\n".join([name, where, *listing]).encode())
             if name in self.manifest.sequences:  # frame ranges belong to the annotation
                 digest.update(self.manifest.sequences[name].model_dump_json().encode())
             annotations |= dict.fromkeys(files)
@@ -130,7 +151,7 @@ def read_list(path: Path) -> list[str]:
     """Return the non-empty lines of a list of videos."""
     try:
         names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError):
         raise InputError(f"{path}: the list of videos is missing; is the root right?") from None
     if not names:
         raise InputError(f"{path}: the list of videos is empty")
@@ -255,39 +276,58 @@ class ClickRow:
 def read_clicks(path: Path) -> dict[str, list[ClickRow]]:
     """Read clicks.csv: video,frame,x,y and optional box_x,box_y,box_w,box_h; all 0-based pixels."""
     try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            header = tuple(reader.fieldnames or ())
-            missing = [c for c in CLICK_COLUMNS if c not in header]
-            if missing:
-                raise InputError(
-                    f"{path}, line 1: the column {missing[0]!r} is missing; expected "
-                    f"{','.join(CLICK_COLUMNS)} and optionally {','.join(BOX_COLUMNS)}"
-                )
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            header = [c.strip().lower() for c in next(lines, [])]
+            _check_click_header(path, header)
             rows: dict[str, list[ClickRow]] = defaultdict(list)
-            for row in reader:
-                rows[row["video"]].append(_click_row(path, reader.line_num, row))
+            for fields in lines:
+                if any(f.strip() for f in fields):
+                    row = dict(zip(header, (f.strip() for f in fields), strict=False))
+                    rows[row.get("video", "")].append(_click_row(path, lines.line_num, row))
     except FileNotFoundError:
         raise InputError(f"{path}: the clicks are missing") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; save the file as CSV UTF-8") from None
     if not rows:
         raise InputError(f"{path}: there is no click in it")
     return dict(rows)
 
 
-def _click_row(path: Path, line: int, row: dict[str, str | None]) -> ClickRow:
+def _check_click_header(path: Path, header: list[str]) -> None:
+    expected = f"{','.join(CLICK_COLUMNS)} and optionally {','.join(BOX_COLUMNS)}"
+    for column in CLICK_COLUMNS:
+        if column not in header:
+            raise InputError(
+                f"{path}, line 1: the column {column!r} is missing; expected {expected}, "
+                f"separated by commas; found {','.join(header)!r}"
+            )
+    for column in header:
+        if header.count(column) > 1 or column not in (*CLICK_COLUMNS, *BOX_COLUMNS):
+            what = "stands twice" if header.count(column) > 1 else "is not known"
+            raise InputError(f"{path}, line 1: the column {column!r} {what}; expected {expected}")
+    boxes = [c for c in BOX_COLUMNS if c in header]
+    if boxes and len(boxes) < len(BOX_COLUMNS):
+        raise InputError(f"{path}, line 1: only {','.join(boxes)} of {','.join(BOX_COLUMNS)}")
+
+
+def _click_row(path: Path, line: int, row: dict[str, str]) -> ClickRow:
     def number(column: str) -> float:
         try:
-            return float(row[column] or "")
+            return float(row.get(column, ""))
         except ValueError:
+            found = row.get(column, "")
             raise InputError(
-                f"{path}, line {line}: {column} is {row[column]!r}, expected a number"
+                f"{path}, line {line}: {column} is {found!r}, expected a number"
             ) from None
 
+    if not row.get("video") or not row.get("frame"):
+        raise InputError(f"{path}, line {line}: a click needs a video and a frame")
     box = None
-    if any((row.get(c) or "").strip() for c in BOX_COLUMNS):
+    if any(row.get(c) for c in BOX_COLUMNS):
         bx, by, bw, bh = (number(c) for c in BOX_COLUMNS)
         box = (bx, by, bw, bh)
-    return ClickRow(line, (row["frame"] or "").strip(), number("x"), number("y"), box)
+    return ClickRow(line, row["frame"], number("x"), number("y"), box)
 
 
 def read_clips(root: Path, name: str, rows: list[ClickRow], source: Path) -> Video:

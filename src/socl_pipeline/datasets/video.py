@@ -44,11 +44,18 @@ class Video:
         return len(self.frames)
 
 
+def is_frame(name: str) -> bool:
+    """Return whether a file of this name is a frame; hidden files (macOS's ._0001.jpg) are not."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
 def list_images(folder: Path) -> list[Path]:
-    """Return the images of a folder, sorted by name. Raises InputError if there are none."""
+    """Return a folder's images, sorted by number or name. Raises InputError if it has none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of frames")
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    images = [p for p in folder.iterdir() if is_frame(p.name)]
+    numbered = all(p.stem.isdigit() for p in images)
+    images.sort(key=lambda p: (int(p.stem) if numbered else 0, p.name))  # 2.jpg before 10.jpg
     if not images:
         raise InputError(f"{folder}: an empty video, no {' '.join(sorted(IMAGE_SUFFIXES))} in it")
     return images

@@ -86,9 +86,8 @@ def read_summary(path: Path) -> Summary:
 
 def write_atomic(path: Path, text: str) -> None:
     """Write a text file so that readers see all of it or none."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
 
 
 @contextmanager

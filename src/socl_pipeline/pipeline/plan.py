@@ -34,22 +34,26 @@ class Plan:
     def __init__(
         self,
         given: Mapping[str, Any],
+        *,
+        complete: bool = False,
         folder: Path = Path("config"),
         effective: Path = Path("work/config"),
     ) -> None:
         """Take what Snakemake was given on its command line and check the default config.
 
-        given: a whole config (--configfile), or only the values to lay over the shipped ones.
+        given: a whole config (complete: --configfile), or values to lay over the shipped ones.
         """
         self._given, self._folder, self._effective = dict(given), folder, effective
-        self._complete = "datasets" in self._given
+        self._complete = complete
+        self._asked: set[str] = set()
+        self._loaded: dict[str, Config] = {}
         self.default = (
             validate_config(self._given, "the config given to Snakemake")
             if self._complete
             else self._load(folder / DEFAULT)
         )
         for name in self.default.datasets:
-            self._check_roots(self.default, name)
+            self._check_sources(self.default, name)
 
     def _load(self, path: Path) -> Config:
         if not self._given:
@@ -60,14 +64,16 @@ class Plan:
 
     @cached_property
     def _others(self) -> dict[str, Path]:
-        """The datasets that the other shipped config files name."""
-        if self._complete:
-            return {}
+        """The datasets that the other config files name. Raises InputError if two name one."""
         found: dict[str, Path] = {}
-        for path in sorted(self._folder.glob("*.yaml")):
-            raw = yaml.safe_load(path.read_text())
-            names = raw.get("datasets", {}) if isinstance(raw, dict) else {}
-            found |= {name: path for name in names if name not in self.default.datasets}
+        for path in [] if self._complete else sorted(self._folder.glob("*.yaml")):
+            if path.name == DEFAULT:
+                continue
+            for name in load_config(path).datasets:
+                first = self._folder / DEFAULT if name in self.default.datasets else found.get(name)
+                if first is not None:
+                    raise InputError(f"{first} and {path} both name a dataset {name!r}; rename one")
+                found[name] = path
         return found
 
     def config(self, dataset: str) -> Config:
@@ -77,31 +83,40 @@ class Plan:
         if dataset not in self._others:
             known = ", ".join([*self.default.datasets, *self._others])
             raise InputError(f"no config names a dataset {dataset!r}; known: {known}")
-        config = self._load(self._others[dataset])
-        self._check_roots(config, dataset)
-        return config
+        if dataset not in self._loaded:
+            config = self._load(self._others[dataset])
+            self._check_sources(config, dataset)
+            self._loaded[dataset] = config
+        return self._loaded[dataset]
 
-    def _check_roots(self, config: Config, dataset: str) -> None:
-        open_dataset(config.datasets[dataset])
-        for benchmark in config.benchmarks.values():
-            open_dataset(benchmark)
+    def _check_sources(self, config: Config, dataset: str) -> None:
+        """Raise InputError now for what would otherwise stop a run after hours."""
+        entries: list[DatasetSettings | BenchmarkSettings] = [config.datasets[dataset]]
+        for entry in [*entries, *config.benchmarks.values()]:
+            source = open_dataset(entry)
+            if source.manifest.generate is None or source.is_there():
+                source.names()
+        weights = [model.imagenet_weights for model in config.models.values()]
+        for path in (config.top_maps.objectness, *weights):
+            if path is not None and not path.is_file():
+                raise InputError(f"{path}: no such file, though the config names it")
 
     def job(self, stage: str, **names: str) -> Job:
         """Return a stage's job for the wildcards of a rule."""
         return Job(self.config(names["dataset"]), Target.of(stage, **names))
 
     def fingerprint(self, stage: str, wildcards: Any) -> str:
-        """Return what a rule has as its only `params`; also lays down the job's config file."""
+        """Return what a rule has as its only `params`."""
         names = dict(wildcards.items())
-        self._write_config(names["dataset"])
+        self._asked.add(names["dataset"])
         return self.job(stage, **names).fingerprint
 
-    def _write_config(self, dataset: str) -> None:
-        path = self._effective / f"{dataset}.json"
-        text = self.config(dataset).model_dump_json(indent=1) + "\n"
-        if not path.exists() or path.read_text() != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, text)
+    def write_configs(self) -> None:
+        """Lay down the config of each dataset that is worked on, for the jobs to read."""
+        self._effective.mkdir(parents=True, exist_ok=True)
+        for dataset in self._asked:
+            text = self.config(dataset).model_dump_json(indent=1) + "\n"
+            write_atomic(self._effective / f"{dataset}.json", text)
 
     def dataset_files(self, dataset: str) -> list[str]:
         """Return the files that the points of a dataset depend on."""
@@ -144,11 +159,11 @@ class Plan:
 
 
 def _entry_files(entry: DatasetSettings | BenchmarkSettings) -> list[str]:
-    manifest = load_manifest(entry.manifest)
-    root = dataset_root(manifest, entry.root)
-    files = open_dataset(entry).index_files()
-    if manifest.generate is not None:
-        files = generated_files(manifest, root)
+    source = open_dataset(entry)
+    if source.manifest.generate is not None:
+        files = generated_files(source.manifest, source.root)
+    else:
+        files = source.watched_files()
     return [str(entry.manifest), *map(str, files)]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from socl_pipeline.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -98,6 +100,20 @@ def logging_to(log: Path | None, verbose: bool = False) -> Iterator[None]:
         package.addHandler(handler)
     try:
         yield
+    except Exception as error:
+        if log is not None:  # the terminal gets it from the command line's own handler
+            known = isinstance(error, InputError)
+            record = package.makeRecord(
+                package.name,
+                logging.ERROR,
+                __file__,
+                0,
+                str(error),
+                (),
+                None if known else sys.exc_info(),
+            )
+            handlers[-1].handle(record)
+        raise
     finally:
         for handler in handlers:
             package.removeHandler(handler)

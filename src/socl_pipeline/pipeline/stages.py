@@ -52,7 +52,8 @@ class Stage:
     version: STAGE_VERSION, raised by hand when the stage's results change.
     output: path below the results folder; payload: its name in the cache.
     params: plain data that decides the result. inputs: the targets it reads, by role.
-    files: digests of what it reads besides artifacts.
+    files: digests of what it reads besides artifacts. watched: settings that say where that is;
+    they belong to the fingerprint, so that Snakemake runs the stage, but not to the recipe.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Stage:
     params: Callable[[Config, Names], dict[str, Any]]
     inputs: Callable[[Config, Names], dict[str, Target]] = lambda config, names: {}
     files: Callable[["Job"], dict[str, str]] = lambda job: {}
+    watched: Callable[[Config, Names], Any] = lambda config, names: None
     digested: tuple[str, ...] = ("**/*",)
     help: str = ""
 
@@ -145,7 +147,8 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """The hash of the stage's own settings: what Snakemake compares (its only `params`)."""
-        return content_hash([self.stage.name, self.stage.version, self.params])
+        watched = self.stage.watched(self.config, self.names)
+        return content_hash([self.stage.name, self.stage.version, self.params, watched])
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -178,8 +181,18 @@ class Job:
             lambda path: self.stage.run(self, path),
             self.stage.digested,
         )
+        self._refuse_skipped(summary)
         publish(payload, summary, self.output, self.summary_path)
         return summary
+
+    def _refuse_skipped(self, summary: Summary) -> None:
+        """Raise InputError if frames were left out when this was built, and may not be now."""
+        skipped = summary.stats.get("skipped")
+        if skipped and self.on_bad_frame == "fail":
+            raise InputError(
+                f"{skipped[0]['reason']} ({len(skipped)} left out in all); mend it, or pass "
+                "--on-bad-frame skip to leave it out"
+            )
 
 
 def open_dataset(entry: DatasetSettings | BenchmarkSettings) -> Dataset:
@@ -230,6 +243,16 @@ def _file(path: Path) -> str:
     return digest_files(path, ())
 
 
+def _dataset_entry(config: Config, names: Names) -> Any:
+    entry = config.datasets[names["dataset"]]
+    return entry.model_dump(mode="json", include={"manifest", "root", "split"})
+
+
+def _benchmark_entry(config: Config, names: Names) -> Any:
+    where = {"manifest", "root", "split", "sequences"}
+    return config.benchmarks[names["benchmark"]].model_dump(mode="json", include=where)
+
+
 def _imagenet_file(job: Job) -> dict[str, str]:
     path = job.config.models[job.names["model"]].imagenet_weights
     return {} if path is None else {"imagenet_weights": _file(path)}
@@ -252,6 +275,7 @@ STAGES: dict[str, Stage] = {
             payload="points.parquet",
             params=_points_params,
             files=lambda job: {"annotations": job.dataset.digest()},
+            watched=_dataset_entry,
             help="Turn a dataset's annotations into clicks and sparse boxes.",
         ),
         Stage(
@@ -302,6 +326,7 @@ STAGES: dict[str, Stage] = {
             params=_train_params,
             inputs=_from("patches"),
             files=_imagenet_file,
+            watched=lambda config, names: config.models[names["model"]].imagenet_weights,
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
             help="Train a model with the soft contrastive loss.",
         ),
@@ -315,6 +340,7 @@ STAGES: dict[str, Stage] = {
             params=_track_params,
             inputs=_track_inputs,
             files=lambda job: {"annotations": job.benchmark.digest()},
+            watched=_benchmark_entry,
             help="Run a tracker over a benchmark.",
         ),
         Stage(
@@ -329,6 +355,7 @@ STAGES: dict[str, Stage] = {
             ),
             inputs=_scores_inputs,
             files=lambda job: {"annotations": job.benchmark.digest()},
+            watched=_benchmark_entry,
             help="Score all trackers on a benchmark.",
         ),
         Stage(

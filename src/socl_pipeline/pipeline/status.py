@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.artifact import SUMMARY, Recipe, read_summary
+from socl_pipeline.pipeline.artifact import SUMMARY, Recipe, lock, read_summary
 from socl_pipeline.pipeline.stages import Job, Target, all_targets
 from socl_pipeline.settings import Config
 
@@ -34,8 +34,7 @@ def artifact_status(job: Job) -> ArtifactStatus:
         return ArtifactStatus(job.target, job.output, state, reason, size)
 
     if not job.summary_path.exists() or not job.output.exists():
-        partial = ((job.cache / job.stage.name).is_dir() and "; unfinished work may be kept") or ""
-        return status("missing", f"not built{partial if _is_partial(job) else ''}")
+        return status("missing", "begun, not finished" if _is_partial(job) else "not built")
     try:
         built, wanted = read_summary(job.summary_path).recipe, job.recipe
     except InputError as error:
@@ -102,20 +101,23 @@ def disk_usage(path: Path) -> int:
     return sum(p.stat().st_size for p in resolved.rglob("*") if p.is_file())
 
 
-def unused_cache(results: Path, cache: Path) -> list[Path]:
-    """Return the finished cache folders that no link below the results folder points into."""
+def unused_cache(results: Path, cache: Path, unfinished: bool = False) -> list[Path]:
+    """Return the cache folders that no link below the results folder points into.
+
+    unfinished: also those of killed or running builds, which their next run would go on with.
+    """
     used = {p.resolve().parent for p in results.rglob("*") if p.is_symlink()}
-    folders = [p.parent for p in cache.glob(f"*/*/{SUMMARY}")]
-    return sorted(f for f in folders if f.resolve() not in used)
+    folders = [p for p in cache.glob("*/*") if p.is_dir() and p.resolve() not in used]
+    return sorted(f for f in folders if unfinished or (f / SUMMARY).exists())
 
 
 def remove_unused(folders: list[Path]) -> int:
-    """Delete cache folders; returns the bytes that were freed."""
+    """Delete cache folders, waiting for whoever builds there; returns the bytes freed."""
     freed = 0
     for folder in folders:
-        freed += disk_usage(folder)
-        shutil.rmtree(folder)
-        folder.with_name(folder.name + ".lock").unlink(missing_ok=True)
+        with lock(folder.with_name(folder.name + ".lock")):
+            freed += disk_usage(folder)
+            shutil.rmtree(folder)
     return freed
 
 

@@ -35,6 +35,7 @@ class PatchSet:
         self._jpeg = self._table["jpeg"]
         self.size = int(tables[0].schema.metadata[b"size"])
         self.frames = self._table["frame"].to_numpy()
+        self.extents = self._table["extent"].to_numpy()
         self.videos: dict[str, list[int]] = {}
         for row, name in enumerate(self._table["video"].to_pylist()):
             self.videos.setdefault(name, []).append(row)

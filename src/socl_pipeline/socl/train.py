@@ -48,6 +48,7 @@ from socl_pipeline.socl.validation import draw_pairs, localisation
 logger = logging.getLogger(__name__)
 
 PROJECTION_CHANNELS = 64  # supplement J
+COVERAGE_STEPS = 20  # enough to judge it, and early enough to stop a wrong run
 LOW_COVERAGE = 0.6  # below this the soft negatives hold much of the target itself
 MIN_TRAIN_VIDEOS = 2
 
@@ -118,8 +119,7 @@ class Trainer:
         self.options = SoclOptions(
             **{name: getattr(settings, name) for name in SoclOptions.__dataclass_fields__}
         )
-        target_px = float(np.median([patches[r].extent for r in self._sample_rows()]))
-        self.target_px = target_px
+        target_px = float(np.median(patches.extents))
         self.clip = (
             target_share(target_px, self.grid) if settings.top_clip == "auto" else settings.top_clip
         )
@@ -132,9 +132,6 @@ class Trainer:
     def backbone(self) -> Any:
         """The feature extractor that is being trained."""
         return self.network["backbone"]
-
-    def _sample_rows(self) -> range:
-        return range(0, len(self.patches), max(1, len(self.patches) // 64))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -169,7 +166,8 @@ class Trainer:
             self.best = _copy(self.backbone)
         elif self.state.best_error_px >= self.state.validation[0]["mean_error_px"]:
             logger.warning("training never beat the untrained network on the held-out clicks")
-        self._warn_about_coverage()
+        if len(self.state.metrics) < COVERAGE_STEPS:
+            self._warn_about_coverage()
 
     def _epoch(self, progress: Progress, writer: SummaryWriter) -> None:
         settings, epoch = self.settings, self.state.epoch
@@ -191,6 +189,8 @@ class Trainer:
                     "set precision: float32"
                 )
             self.state.metrics.append({"step": step, "epoch": epoch} | metrics)
+            if len(self.state.metrics) == COVERAGE_STEPS:
+                self._warn_about_coverage()
             for name, value in metrics.items():
                 writer.add_scalar(f"train/{name}", value, step)
             seconds = time.monotonic() - started
@@ -248,7 +248,7 @@ class Trainer:
         return (target & extent).sum() / extent.sum().clamp_min(1)
 
     def _warn_about_coverage(self) -> None:
-        recent = [m["coverage"] for m in self.state.metrics[-50:]]
+        recent = [m["coverage"] for m in self.state.metrics[-COVERAGE_STEPS:]]
         if recent and self.settings.sns and np.mean(recent) < LOW_COVERAGE:
             logger.warning(
                 "the background mask covers only %.0f %% of the TOP extent: the soft negatives "
@@ -308,6 +308,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Train a model; returns what it was trained on and how it ended."""
     settings = job.config.models[job.names["model"]]
     torch.set_num_threads(max(1, min(job.workers or 1, os.cpu_count() or 1)))
+    torch.backends.cudnn.deterministic = True  # a resumed run repeats an undisturbed one
     path.mkdir(parents=True, exist_ok=True)
     patches = PatchSet(job.input("patches"))
     trainer = Trainer(settings, patches, scratch_folder(path))

@@ -17,6 +17,7 @@ from socl_pipeline.socl.patch_set import PatchSet
 
 EXEMPLAR, SEARCH = 127, 255  # SiamFC's sizes
 PAIRS_PER_VIDEO = 16
+MOST_PAIRS = 1024  # they stay decoded in memory: 0.6 MB a pair
 SHIFT_PX = 28.0
 HIT_PX = 16.0  # two cells of stride 8: SiamFC's positive radius
 UPSAMPLING = 4
@@ -34,10 +35,11 @@ class LocalisationPairs:
 def draw_pairs(patches: PatchSet, videos: list[str], max_gap: int, seed: int) -> LocalisationPairs:
     """Draw the validation pairs once; every validation uses the same ones."""
     rng = np.random.default_rng([seed, len(videos)])
+    repeats = max(1, min(PAIRS_PER_VIDEO, MOST_PAIRS // len(videos)))
     pairs = [
         draw_pair(patches.frames[patches.videos[v]], patches.videos[v], max_gap, rng)
-        for v in videos
-        for _ in range(PAIRS_PER_VIDEO)
+        for v in videos[:MOST_PAIRS]
+        for _ in range(repeats)
     ]
     reach = min(SHIFT_PX, max(0.0, (patches.size - SEARCH) / 2))
     return LocalisationPairs(

@@ -154,6 +154,10 @@ class TopStore:
     def __len__(self) -> int:
         return int(self.group[MARKER].shape[0])
 
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one whole array with a number a frame, such as count or extents."""
+        return np.asarray(self.group[name][:])
+
     def rows(self, start: int, stop: int, *, maps: bool = True) -> TopRows:
         """Return the rows start to stop - 1; without `maps` that array is left empty."""
 

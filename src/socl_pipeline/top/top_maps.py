@@ -36,6 +36,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
             settings=settings,
         ),
     )
+    for leftover in path.rglob("*.partial"):  # of a writer that was killed
+        leftover.unlink()
     return _statistics(path)
 
 
@@ -103,12 +105,11 @@ def _score_frame(
 
 
 def _statistics(path: Path) -> dict[str, Any]:
-    store = TopStore(path)
-    rows = store.rows(0, len(store), maps=False)
-    good = rows.count > 0
+    count, extents = TopStore(path).column("count"), TopStore(path).column("extents")
+    good = count > 0
     return {
-        "frames": len(store),
+        "frames": len(count),
         "left_out": int((~good).sum()),
-        "boxes_per_frame": round(float(rows.count[good].mean()), 2) if good.any() else 0.0,
-        "median_extent_px": round(float(np.median(rows.extents[good])), 2) if good.any() else 0.0,
+        "boxes_per_frame": round(float(count[good].mean()), 2) if good.any() else 0.0,
+        "median_extent_px": round(float(np.median(extents[good])), 2) if good.any() else 0.0,
     }

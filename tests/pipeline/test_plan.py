@@ -1,0 +1,109 @@
+"""Which config serves which dataset, and what is refused before any job starts."""
+
+import json
+
+import pytest
+import yaml
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.plan import Plan, overlay
+
+
+@pytest.fixture
+def folder(tmp_path, raw_config, monkeypatch):
+    """A config folder with the small demo as its default; the working directory is tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/demo.yaml").write_text(yaml.safe_dump(raw_config))
+    return tmp_path / "config"
+
+
+class Wildcards(dict):
+    """Snakemake's wildcards have items()."""
+
+
+def test_the_default_and_a_second_config(folder, raw_config):
+    other = raw_config | {"datasets": {"other": raw_config["datasets"]["demo"]}}
+    (folder / "second.yaml").write_text(yaml.safe_dump(other))
+    plan = Plan({}, folder=folder)
+    assert list(plan.default.datasets) == ["demo"]
+    assert list(plan.config("other").datasets) == ["other"]
+    with pytest.raises(InputError, match="no config names a dataset 'none'; known: demo, other"):
+        plan.config("none")
+
+
+def test_two_files_that_name_one_dataset_are_refused(folder, raw_config):
+    (folder / "copy.yaml").write_text(yaml.safe_dump(raw_config))
+    with pytest.raises(InputError, match=r"demo\.yaml and .*copy\.yaml both name .*'demo'"):
+        Plan({}, folder=folder).config("x")
+
+
+def test_values_are_laid_over_the_file_even_inside_a_dataset(folder):
+    plan = Plan({"datasets": {"demo": {"on_bad_frame": "skip"}}}, folder=folder)
+    assert plan.default.datasets["demo"].on_bad_frame == "skip"
+    assert plan.default.models
+
+
+def test_a_complete_config_replaces_all(folder, raw_config):
+    given = raw_config | {"datasets": {"mine": raw_config["datasets"]["demo"]}}
+    plan = Plan(given, complete=True, folder=folder)
+    assert list(plan.default.datasets) == ["mine"]
+    with pytest.raises(InputError, match="known: mine"):
+        plan.config("demo")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda c: c["benchmarks"]["val"].update(sequences=["nope"]), "no sequence 'nope'"),
+        (lambda c: c["datasets"]["demo"].update(split="tain"), "no split 'tain'"),
+        (lambda c: c["top_maps"].update(objectness="nope.json"), "nope.json: no such file"),
+    ],
+)
+def test_what_would_fail_after_hours_fails_now(folder, raw_config, change, what):
+    change(raw_config)
+    with pytest.raises(InputError, match=what):
+        Plan(raw_config, complete=True, folder=folder)
+
+
+def test_planning_writes_nothing_until_the_run_starts(folder, tmp_path):
+    plan = Plan({}, folder=folder)
+    fingerprint = plan.fingerprint("points", Wildcards(dataset="demo"))
+    assert not (tmp_path / "work").exists()
+    plan.write_configs()
+    written = json.loads((tmp_path / "work/config/demo.json").read_text())
+    assert (
+        Plan(written, complete=True).fingerprint("points", Wildcards(dataset="demo")) == fingerprint
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        ("points", lambda c: c["datasets"]["demo"].update(split="val")),
+        ("track", lambda c: c["benchmarks"]["val"].update(split="train")),
+        ("scores", lambda c: c["benchmarks"]["val"].update(split="train")),
+    ],
+)
+def test_where_data_lie_is_watched(folder, raw_config, stage, change):
+    names = Wildcards(dataset="demo", benchmark="val", tracker="kcf")
+    before = Plan(raw_config, complete=True).fingerprint(stage, names)
+    change(raw_config)
+    assert Plan(raw_config, complete=True).fingerprint(stage, names) != before
+
+
+def test_truth_files_are_inputs_of_the_points(folder, demo, raw_config):
+    manifest = yaml.safe_load(demo.manifest.read_text())
+    del manifest["generate"]
+    path = demo.manifest.with_name("found.yaml")
+    path.write_text(yaml.safe_dump(manifest))
+    raw_config["datasets"]["demo"]["manifest"] = str(path)
+    files = Plan(raw_config, complete=True).dataset_files("demo")
+    assert any(f.endswith("list.txt") for f in files)
+    assert sum(f.endswith("groundtruth.txt") for f in files) == 4
+
+
+def test_overlay_changes_neither_side():
+    base, values = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}
+    assert overlay(base, values) == {"a": {"b": 3, "c": 2}}
+    assert base == {"a": {"b": 1, "c": 2}} and values == {"a": {"b": 3}}
