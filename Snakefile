@@ -46,4 +46,4 @@ onsuccess:
     for name in PLAN.default.datasets:
         report_file = Path("results", name, "report.html")
         if report_file.exists():
-            print(f"\nThe report is at {report_file.resolve()}\n", file=sys.stderr)
+            print(f"\nThe report is at {report_file.absolute()}\n", file=sys.stderr)
