@@ -96,6 +96,17 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     assert re.search(r"points 1\.5 1\.2 –", Page(again.read_text()).text)
 
 
+def test_report_without_a_benchmark_says_so(make_job, raw_config):
+    raw_config["trackers"], raw_config["benchmarks"] = {}, {}
+    for stage in ("points", "proposals", "top_maps", "patches", "train"):
+        make_job(stage).execute()
+    job = make_job("report")
+    assert job.execute().stats["benchmarks"] == 0
+    page = Page(job.output.read_text())
+    assert not page.open
+    assert "names no benchmark, so nothing was scored" in page.text
+
+
 def test_report_without_its_inputs_names_the_missing_file(make_job, tmp_path):
     with pytest.raises(InputError, match="not built yet"):
         make_job("report").stage.run(make_job("report"), tmp_path / "report.html")

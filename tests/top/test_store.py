@@ -1,5 +1,6 @@
 """The TOP-map store: exact enough, whole shards only, and readable without this package."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -156,3 +157,10 @@ def test_what_is_no_store_is_named(tmp_path):
     zarr.open_group(tmp_path / "other.zarr", mode="w", zarr_format=3)
     with pytest.raises(InputError, match=r"other\.zarr: store schema None, this version reads 1"):
         TopStore(tmp_path / "other.zarr")
+
+
+def test_frames_beyond_the_fixed_point_are_refused(store):
+    rows = dataclasses.replace(some_rows(16), sizes=np.tile([8192, 4320], (16, 1)))
+    with pytest.raises(InputError, match=r"frames of 8192 px, but boxes are stored up to 8191 px"):
+        write_rows(store, 0, rows)
+    assert not shard_done(store, 0, SHARD)

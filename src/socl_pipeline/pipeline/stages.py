@@ -360,7 +360,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="report",
-            version=1,
+            version=2,
             function="socl_pipeline.report.report:run",
             names=_DATASET,
             output="{dataset}/report.html",

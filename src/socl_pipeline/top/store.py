@@ -111,7 +111,13 @@ def _create(
 
 
 def write_rows(path: Path, start: int, rows: TopRows) -> None:
-    """Write one whole shard that begins at row `start`; the marker goes last."""
+    """Write one whole shard that begins at row `start`; the marker goes last.
+
+    Raises InputError for frames beyond the reach of the boxes' fixed point.
+    """
+    largest, reach = int(rows.sizes.max(initial=0)), int(BOX_STEP * np.iinfo(np.uint16).max)
+    if largest > reach:
+        raise InputError(f"{path}: frames of {largest} px, but boxes are stored up to {reach} px")
     group = zarr.open_group(path, mode="r+", zarr_format=3)
     stop = start + len(rows.count)
     boxes = np.clip(np.rint(rows.boxes / BOX_STEP), 0, np.iinfo(np.uint16).max)
