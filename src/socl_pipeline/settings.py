@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.presets import with_preset
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -61,13 +62,46 @@ class DatasetSettings(Section):
     )
 
 
+class ViewSettings(Section):
+    """Where windows are searched and judged: nested crops around the click, or the whole frame."""
+
+    kind: Literal["context", "frame"] = Field(
+        "context",
+        description="context: each window in a crop a few times its size, so that targets of all "
+        "sizes are judged alike (our choice); frame: in the whole frame, as in the paper.",
+    )
+    working_side: int | Literal["full"] = Field(
+        160, description="Long side in pixels that a view is resized to; full: not resized."
+    )
+    context: float = Field(
+        3.5, ge=2, description="A view is at least this many times as wide as its windows."
+    )
+    ratio: float = Field(3.0, gt=1, description="Between the sides of neighbouring views.")
+    max_zoom: float = Field(2.0, ge=1, description="A small crop is enlarged no more than this.")
+    min_side_px: float = Field(
+        8.0, gt=0, description="Smallest window: root of the area, original pixels; our choice."
+    )
+
+    @model_validator(mode="after")
+    def _reasonable(self) -> "ViewSettings":
+        if self.working_side != "full" and self.working_side < 64:
+            raise ValueError("working_side must be full or at least 64")
+        if self.working_side == "full" and self.kind == "context":
+            raise ValueError("working_side: full goes with kind: frame")
+        return self
+
+    def scale(self, side: float) -> float:
+        """Return view pixels per frame pixel of a crop of so many frame pixels."""
+        if self.working_side == "full":
+            return 1.0
+        zoom = self.max_zoom if self.kind == "context" else 1.0
+        return min(self.working_side / side, zoom)
+
+
 class RandomWindowSettings(Section):
     """Windows centred at the click; the paper names 5,000 and no distribution."""
 
     count: int = Field(5000, gt=0, description="Paper 3.1.")
-    min_side_px: float = Field(
-        10.0, gt=0, description="Smallest side (root of the area), original pixels; our choice."
-    )
     max_aspect: float = Field(3.0, ge=1, description="Log-uniform in [1/a, a]; our choice.")
     seed: int = Field(0, ge=0)
 
@@ -86,9 +120,6 @@ class EdgeBoxSettings(Section):
 class ProposalSettings(Section):
     """Stage `proposals`."""
 
-    working_side: int = Field(
-        480, ge=64, description="Long side at which edges are found; our choice, see docs."
-    )
     random: RandomWindowSettings = RandomWindowSettings()
     edgeboxes: EdgeBoxSettings = EdgeBoxSettings()
     shard_frames: int = Field(1024, gt=0, description="Frames to a file: the unit of a restart.")
@@ -97,9 +128,17 @@ class ProposalSettings(Section):
 class TopMapSettings(Section):
     """Stage `top_maps`: objectness of the proposals, and the boxes that make the TOP map."""
 
-    working_side: int = Field(480, ge=64, description="Long side at which the cues are computed.")
+    prior: str = Field(
+        "top",
+        pattern=r"^(top|gaussian|boxes|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="Where the scored boxes come from: top (the paper), gaussian (control), boxes "
+        "(upper bound, Box-Siam), or package.module:function of your own; see docs/method.md.",
+    )
+    gaussian_sigma: float = Field(
+        0.1, gt=0, description="Of prior gaussian: over the root of the frame's area."
+    )
     objectness: Path | None = Field(
-        None, description="Fitted cue tables (JSON); none: the shipped ones."
+        None, description="Fitted cue tables (JSON); none: the shipped ones for the kind of view."
     )
     nms: float = Field(0.7, gt=0, le=1, description="Paper 3.1.")
     top_k: int = Field(64, gt=0, description="Paper 3.1.")
@@ -255,7 +294,11 @@ class ReportSettings(Section):
 class Config(Section):
     """Everything a run depends on."""
 
+    preset: Literal["default", "fast", "paper_strict"] = Field(
+        "default", description="Stands in for values left out below: see socl_pipeline.presets."
+    )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1)
+    views: ViewSettings = ViewSettings()
     proposals: ProposalSettings = ProposalSettings()
     top_maps: TopMapSettings = TopMapSettings()
     patches: PatchSettings = PatchSettings()
@@ -263,6 +306,11 @@ class Config(Section):
     trackers: dict[Name, TrackerSettings] = Field({}, description="Compared on each benchmark.")
     benchmarks: dict[Name, BenchmarkSettings] = Field({}, description="None: nothing is scored.")
     report: ReportSettings = ReportSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, raw: Any) -> Any:
+        return with_preset(raw) if isinstance(raw, dict) else raw
 
     @model_validator(mode="after")
     def _references(self) -> "Config":

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from socl_pipeline.boxes import iou
-from socl_pipeline.top.evaluation import LEVELS, best_level, best_square, level_set_boxes
+from socl_pipeline.top.evaluation import (
+    LEVELS,
+    area_precision,
+    best_level,
+    best_square,
+    level_set_boxes,
+    weighted_center,
+)
 from socl_pipeline.top.maps import score_map
 
 NESTED = np.array([[10.0, 10, 80, 60], [30, 20, 40, 30]])
@@ -81,3 +90,41 @@ def test_targets_that_grow_with_the_frame_are_fitted_by_share():
 def test_square_of_nothing_is_an_error():
     with pytest.raises(ValueError, match="do not fit"):
         best_square(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 4)))
+
+
+def test_area_precision_of_the_true_box_is_one_whatever_its_score():
+    truth = np.array([10.0, 20, 30, 40])
+    boxes = np.stack([truth, [0, 0, 100, 100]])
+    assert area_precision(boxes, np.array([0.3, 0.1]), truth, 100, 100) == pytest.approx(1)
+    assert area_precision(boxes[1:], np.array([0.1]), truth, 100, 100) == pytest.approx(0.12)
+
+
+def test_area_precision_of_a_shifted_box_is_what_they_share():
+    truth = np.array([10.0, 20, 30, 40])
+    shifted = truth + [15, 0, 0, 0]
+    assert area_precision(shifted[None], np.ones(1), truth, 100, 100) == pytest.approx(0.5)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_area_precision_agrees_with_counting_pixels(seed):
+    rng = np.random.default_rng(seed)
+    boxes = np.concatenate([rng.integers(0, 20, (5, 2)), rng.integers(1, 20, (5, 2))], 1) * 1.0
+    scores, truth = rng.uniform(0.1, 1, 5), np.array([8.0, 9, 12, 7])
+    score = np.zeros((40, 40))
+    for (x, y, w, h), s in zip(boxes.astype(int), scores, strict=True):
+        score[y : y + h, x : x + w] += s
+    inside = np.zeros((40, 40))
+    inside[9:16, 8:20] = 1
+    expected, left = 0.0, inside.sum()
+    for value in np.unique(score.round(9))[::-1]:
+        plateau = score.round(9) == value
+        taken = min(left, plateau.sum())
+        expected += taken * inside[plateau].mean()
+        left -= taken
+    found = area_precision(boxes, scores, truth, 40, 40)
+    assert found == pytest.approx(expected / inside.sum(), abs=1e-6)
+
+
+def test_weighted_center_leans_to_the_better_box():
+    boxes = np.array([[0.0, 0, 10, 10], [20, 0, 10, 10]])
+    np.testing.assert_allclose(weighted_center(boxes, np.array([3.0, 1])), [10, 5])
