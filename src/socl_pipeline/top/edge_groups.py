@@ -1,0 +1,341 @@
+"""Groups of edge pixels that run in one direction, and how well groups continue each other.
+
+The first half of EdgeBoxes (Zitnick and Dollar, ECCV 2014, section 3.1). Order of scanning and
+float32 sums follow OpenCV's implementation, because ties decide which pixels go together; the
+scores then agree with its own to rounding.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from socl_pipeline.top.edges import EDGE_MIN, EdgeMap
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int32]
+
+MERGE_LIMIT = 0.5  # turn of a group, over pi: edgeMergeThr of OpenCV's EdgeBoxes
+WEAK_GROUP = 0.5  # summed strength up to which a group dissolves: clusterMinMag
+GAMMA = 2.0  # exponent of the affinity
+REACH = 2  # px between pixels of groups that may continue each other
+LEAST_WEIGHT = 0.05  # of a path; a weaker affinity is in none
+
+NO_EDGE = -1
+FREE = 0
+
+
+class EdgeGroups(NamedTuple):
+    """The groups of an image's edge pixels, numbered from 0, laid out for scoring windows.
+
+    row_starts (H + 1,), row_columns, row_groups (n,): edge pixels by row, from left to right.
+    column_starts (W + 1,), column_rows, column_groups (n,): by column, from top to bottom.
+    magnitudes, xs, ys (g,): a group's summed strength, and the pixel that stands for it.
+    link_starts (g + 1,), links, affinities (l,): the groups that continue a group, and how well.
+    edge_sums (H + 1, W + 1): integral of the strength of edge pixels, grouped or not.
+    group_sums (H + 1, W + 1): integral of the magnitudes at the pixels that stand for groups.
+    """
+
+    row_starts: Int
+    row_columns: Int
+    row_groups: Int
+    column_starts: Int
+    column_rows: Int
+    column_groups: Int
+    magnitudes: Float
+    xs: Int
+    ys: Int
+    link_starts: Int
+    links: Int
+    affinities: Float
+    edge_sums: NDArray[np.float64]
+    group_sums: NDArray[np.float64]
+
+
+def group_edges(edges: EdgeMap) -> EdgeGroups:
+    """Return the groups of thinned edges."""
+    return EdgeGroups(*_group_edges(edges.strength, edges.angle))
+
+
+@njit(cache=True, nogil=True)
+def _group_edges(strength, angle):  # type: ignore[no-untyped-def]
+    height, width = strength.shape
+    xs, ys = _edge_pixels(strength)
+    labels = np.full((height, width), NO_EDGE, np.int32)
+    for i in range(len(xs)):
+        labels[ys[i], xs[i]] = FREE
+    count = _chain(xs, ys, angle, labels)
+    _dissolve_weak(xs, ys, strength, angle, labels, count)
+    xs, ys, groups, count = _renumber(xs, ys, labels, count)
+    magnitudes, stand_in, middle_x, middle_y, cos, sin = _moments(
+        xs, ys, groups, count, strength, angle
+    )
+    link_starts, links, affinities = _link(
+        xs, ys, groups, count, labels, middle_x, middle_y, cos, sin
+    )
+    row_starts, by_row = _sorted_by(ys, height)
+    column_starts, _ = _sorted_by(xs, width)
+    stands = np.zeros((height, width), np.float32)
+    for group in range(count):
+        stands[ys[stand_in[group]], xs[stand_in[group]]] = magnitudes[group]
+    edge_sums, group_sums = _integrals(strength, stands)
+    return (
+        row_starts,
+        xs[by_row],
+        groups[by_row],
+        column_starts,
+        ys,
+        groups,
+        magnitudes,
+        xs[stand_in],
+        ys[stand_in],
+        link_starts,
+        links,
+        affinities,
+        edge_sums,
+        group_sums,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _edge_pixels(strength):  # type: ignore[no-untyped-def]
+    """Return x and y (n,) of the edge pixels inside the border, column by column."""
+    height, width = strength.shape
+    weakest = np.float32(EDGE_MIN)
+    xs, ys = np.empty(height * width + 1, np.int32), np.empty(height * width + 1, np.int32)
+    count = 0
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):  # without a branch: one write too many, then overwritten
+            xs[count], ys[count] = x, y
+            count += strength[y, x] > weakest
+    _, order = _sorted_by(xs[:count], width)
+    return xs[order], ys[order]
+
+
+@njit(cache=True, nogil=True)
+def _turn(a, b):  # type: ignore[no-untyped-def]
+    """Return the angle between two undirected lines, over pi: 0 to 0.5."""
+    part = abs(a - b) / np.float32(np.pi)
+    return np.float32(1) - part if part > np.float32(0.5) else part
+
+
+@njit(cache=True, nogil=True)
+def _chain(xs, ys, angle, labels):  # type: ignore[no-untyped-def]
+    """Label the pixels of each group with 1, 2, ...; returns the number of groups.
+
+    From a free pixel the group grows by the neighbour, of any of its pixels, that turns least
+    against the pixel beside it, until the turns sum up to the limit. A pixel that waits to join
+    group g carries -1 - g, which counts as free for the groups after it.
+    """
+    waiting_x, waiting_y = np.empty(len(xs), np.int32), np.empty(len(xs), np.int32)
+    turns = np.empty(len(xs), np.float32)
+    limit, joined = np.float32(MERGE_LIMIT), np.float32(2)
+    group = 0
+    for i in range(len(xs)):
+        x, y = xs[i], ys[i]
+        if labels[y, x] > 0:
+            continue
+        group += 1
+        mark = NO_EDGE - group
+        count, total = 0, np.float32(0)
+        while True:
+            labels[y, x] = group
+            for beside_x in range(x - 1, x + 2):
+                for beside_y in range(y - 1, y + 2):
+                    label = labels[beside_y, beside_x]
+                    if label == NO_EDGE or label > 0 or label == mark:
+                        continue
+                    labels[beside_y, beside_x] = mark
+                    waiting_x[count], waiting_y[count] = beside_x, beside_y
+                    turns[count] = _turn(angle[beside_y, beside_x], angle[y, x])
+                    count += 1
+            least, chosen = joined, 0
+            for k in range(count):
+                if turns[k] < least:
+                    least, chosen = turns[k], k
+            total += least
+            if total >= limit:
+                break
+            turns[chosen] = joined
+            x, y = waiting_x[chosen], waiting_y[chosen]
+    return group
+
+
+@njit(cache=True, nogil=True)
+def _dissolve_weak(xs, ys, strength, angle, labels, count):  # type: ignore[no-untyped-def]
+    """Give the pixels of weak groups to the neighbouring group that turns least against them."""
+    magnitudes = np.zeros(count + 1, np.float32)
+    for i in range(len(xs)):
+        magnitudes[labels[ys[i], xs[i]]] += strength[ys[i], xs[i]]
+    free = np.empty(len(xs), np.int32)
+    left = 0
+    for i in range(len(xs)):
+        if magnitudes[labels[ys[i], xs[i]]] <= np.float32(WEAK_GROUP):
+            labels[ys[i], xs[i]] = FREE
+            free[left] = i
+            left += 1
+    before = left + 1
+    while left < before:  # a pixel may be joined only after one beside it has been
+        before, left = left, 0
+        for i in free[:before]:
+            x, y = xs[i], ys[i]
+            least, best = np.float32(2), FREE
+            for beside_x in range(x - 1, x + 2):
+                for beside_y in range(y - 1, y + 2):
+                    label = labels[beside_y, beside_x]
+                    if label > 0:
+                        turn = _turn(angle[beside_y, beside_x], angle[y, x])
+                        if turn < least:
+                            least, best = turn, label
+            labels[y, x] = best
+            if best == FREE:
+                free[left] = i
+                left += 1
+
+
+@njit(cache=True, nogil=True)
+def _renumber(xs, ys, labels, count):  # type: ignore[no-untyped-def]
+    """Return columns, rows and groups (m,) of the grouped pixels, and the number of groups.
+
+    Groups are numbered from 0 without gaps; `labels` becomes the same, with NO_EDGE elsewhere.
+    """
+    used = np.zeros(count + 1, np.int32)
+    for i in range(len(xs)):
+        used[labels[ys[i], xs[i]]] = 1
+    used[FREE] = 0
+    number = np.empty(count + 1, np.int32)
+    total = 0
+    for group in range(count + 1):
+        number[group] = total if used[group] else NO_EDGE
+        total += used[group]
+    kept_x, kept_y = np.empty_like(xs), np.empty_like(ys)
+    groups = np.empty_like(xs)
+    kept = 0
+    for i in range(len(xs)):
+        group = number[labels[ys[i], xs[i]]]
+        labels[ys[i], xs[i]] = group
+        kept_x[kept], kept_y[kept], groups[kept] = xs[i], ys[i], group
+        kept += group >= 0
+    return kept_x[:kept], kept_y[:kept], groups[:kept], total
+
+
+@njit(cache=True, nogil=True)
+def _moments(xs, ys, groups, count, strength, angle):  # type: ignore[no-untyped-def]
+    """Return what describes each group (g,), weighted by strength where it is a mean.
+
+    Summed strength, the index of the pixel that stands for it (its last), mean x and y, cosine
+    and sine of its mean direction.
+    """
+    magnitudes, stand_in = np.zeros(count, np.float32), np.zeros(count, np.int32)
+    middle_x, middle_y = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    cos, sin = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    for i in range(len(xs)):
+        x, y, group = xs[i], ys[i], groups[i]
+        weight, double = strength[y, x], np.float32(2) * angle[y, x]
+        magnitudes[group] += weight
+        stand_in[group] = i
+        middle_x[group] += weight * np.float32(x)
+        middle_y[group] += weight * np.float32(y)
+        cos[group] += weight * math.cos(double)
+        sin[group] += weight * math.sin(double)
+    for group in range(count):
+        middle_x[group] /= magnitudes[group]
+        middle_y[group] /= magnitudes[group]
+        mean = math.atan2(sin[group], cos[group]) / np.float32(2)
+        cos[group], sin[group] = math.cos(mean), math.sin(mean)
+    return magnitudes, stand_in, middle_x, middle_y, cos, sin
+
+
+@njit(cache=True, nogil=True)
+def _link(xs, ys, groups, count, labels, middle_x, middle_y, cos, sin):  # type: ignore[no-untyped-def]
+    """Return link_starts (g + 1,), links and affinities (l,) of groups near each other."""
+    height, width = labels.shape
+    starts, order = _sorted_by(groups, count)
+    first = np.empty(4 * len(xs) + 64, np.int32)
+    second, affinities = np.empty_like(first), np.empty(len(first), np.float32)
+    seen = np.full(count, -1, np.int32)
+    total = 0
+    for group in range(count):
+        for i in order[starts[group] : starts[group + 1]]:
+            x, y = xs[i], ys[i]
+            if not (REACH <= x < width - REACH and REACH <= y < height - REACH):
+                continue
+            for row in range(y - REACH, y + REACH + 1):
+                for other in labels[row, x - REACH : x + REACH + 1]:
+                    if other <= group or seen[other] == group:
+                        continue
+                    seen[other] = group
+                    affinity = _affinity(
+                        middle_x[group] - middle_x[other],
+                        middle_y[group] - middle_y[other],
+                        cos[group],
+                        sin[group],
+                        cos[other],
+                        sin[other],
+                    )
+                    if affinity < np.float32(LEAST_WEIGHT):
+                        continue
+                    if total == len(first):
+                        first = np.concatenate((first, np.empty_like(first)))
+                        second = np.concatenate((second, np.empty_like(second)))
+                        affinities = np.concatenate((affinities, np.empty_like(affinities)))
+                    first[total], second[total], affinities[total] = group, other, affinity
+                    total += 1
+    both = np.concatenate((first[:total], second[:total]))
+    link_starts, order = _sorted_by(both, count)
+    links, values = np.empty(2 * total, np.int32), np.empty(2 * total, np.float32)
+    for k in range(2 * total):
+        i = order[k]
+        links[k] = second[i] if i < total else first[i - total]
+        values[k] = affinities[i if i < total else i - total]
+    return link_starts, links, values
+
+
+@njit(cache=True, nogil=True)
+def _affinity(dx, dy, cos_a, sin_a, cos_b, sin_b):  # type: ignore[no-untyped-def]
+    """Return how well two groups lie on one curve: |cos cos| ** GAMMA of the angles between.
+
+    dx, dy: from the middle of one to that of the other. cos, sin: of the normals. The angle is
+    that of a normal to the line between the middles.
+    """
+    length = math.sqrt(dx * dx + dy * dy)
+    if length == 0:
+        return np.float32(abs(sin_a * sin_b)) ** np.float32(GAMMA)
+    across_a = (sin_a * dx - cos_a * dy) / length
+    across_b = (sin_b * dx - cos_b * dy) / length
+    return np.float32(abs(across_a * across_b)) ** np.float32(GAMMA)
+
+
+@njit(cache=True, nogil=True)
+def _sorted_by(keys, count):  # type: ignore[no-untyped-def]
+    """Return where each of `count` keys starts (count + 1,) in the stable order (n,) by key."""
+    starts = np.zeros(count + 1, np.int32)
+    for key in keys:
+        starts[key + 1] += 1
+    for key in range(count):
+        starts[key + 1] += starts[key]
+    free = starts[:count].copy()
+    order = np.empty(len(keys), np.int32)
+    for i in range(len(keys)):
+        order[free[keys[i]]] = i
+        free[keys[i]] += 1
+    return starts, order
+
+
+@njit(cache=True, nogil=True)
+def _integrals(strength, stands):  # type: ignore[no-untyped-def]
+    """Return the integrals (H + 1, W + 1) of edge strength and of what stands for groups."""
+    height, width = strength.shape
+    edge_sums = np.zeros((height + 1, width + 1))
+    group_sums = np.zeros((height + 1, width + 1))
+    for y in range(height):
+        edges, standing = 0.0, 0.0
+        for x in range(width):
+            if strength[y, x] > np.float32(EDGE_MIN):
+                edges += strength[y, x]
+            standing += stands[y, x]
+            edge_sums[y + 1, x + 1] = edge_sums[y, x + 1] + edges
+            group_sums[y + 1, x + 1] = group_sums[y, x + 1] + standing
+    return edge_sums, group_sums
