@@ -8,11 +8,12 @@ scores then agree with its own to rounding.
 import math
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from socl_pipeline.top.edges import EDGE_MIN, EdgeMap
+from socl_pipeline.top.edges import EdgeMap
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int32]
@@ -56,31 +57,34 @@ class EdgeGroups(NamedTuple):
 
 def group_edges(edges: EdgeMap) -> EdgeGroups:
     """Return the groups of thinned edges."""
-    return EdgeGroups(*_group_edges(edges.strength, edges.angle))
+    *groups, standing = _group_edges(edges.strength, edges.angle)
+    sums = (cv2.integral(values, sdepth=cv2.CV_64F) for values in (edges.strength, standing))
+    return EdgeGroups(*groups, *sums)
 
 
 @njit(cache=True, nogil=True)
 def _group_edges(strength, angle):  # type: ignore[no-untyped-def]
+    """Return what EdgeGroups holds but for its integrals, and the map of the magnitudes."""
     height, width = strength.shape
-    xs, ys = _edge_pixels(strength)
-    labels = np.full((height, width), NO_EDGE, np.int32)
-    for i in range(len(xs)):
-        labels[ys[i], xs[i]] = FREE
-    count = _chain(xs, ys, angle, labels)
-    _dissolve_weak(xs, ys, strength, angle, labels, count)
-    xs, ys, groups, count = _renumber(xs, ys, labels, count)
+    pixels = _edge_pixels(strength)
+    strengths, angles = strength.ravel(), angle.ravel()
+    labels = np.full(height * width, NO_EDGE, np.int32)
+    for pixel in pixels:
+        labels[pixel] = FREE
+    count = _chain(pixels, angles, labels, width)
+    _dissolve_weak(pixels, strengths, angles, labels, count, width)
+    pixels, groups, count = _renumber(pixels, labels, count)
+    xs, ys = _coordinates(pixels, width)
     magnitudes, stand_in, middle_x, middle_y, cos, sin = _moments(
-        xs, ys, groups, count, strength, angle
+        pixels, xs, ys, groups, count, strengths, angles
     )
     link_starts, links, affinities = _link(
-        xs, ys, groups, count, labels, middle_x, middle_y, cos, sin
+        pixels, xs, ys, groups, count, labels, (height, width), middle_x, middle_y, cos, sin
     )
     row_starts, by_row = _sorted_by(ys, height)
     column_starts, _ = _sorted_by(xs, width)
-    stands = np.zeros((height, width), np.float32)
-    for group in range(count):
-        stands[ys[stand_in[group]], xs[stand_in[group]]] = magnitudes[group]
-    edge_sums, group_sums = _integrals(strength, stands)
+    standing = np.zeros((height, width), np.float32)
+    standing.ravel()[pixels[stand_in]] = magnitudes
     return (
         row_starts,
         xs[by_row],
@@ -94,24 +98,38 @@ def _group_edges(strength, angle):  # type: ignore[no-untyped-def]
         link_starts,
         links,
         affinities,
-        edge_sums,
-        group_sums,
+        standing,
     )
 
 
 @njit(cache=True, nogil=True)
 def _edge_pixels(strength):  # type: ignore[no-untyped-def]
-    """Return x and y (n,) of the edge pixels inside the border, column by column."""
+    """Return the flat indices (n,) of the edge pixels inside the border, column by column."""
     height, width = strength.shape
-    weakest = np.float32(EDGE_MIN)
-    xs, ys = np.empty(height * width + 1, np.int32), np.empty(height * width + 1, np.int32)
+    pixels, columns = np.empty(height * width + 1, np.int32), np.empty(height * width + 1, np.int32)
     count = 0
     for y in range(1, height - 1):
         for x in range(1, width - 1):  # without a branch: one write too many, then overwritten
-            xs[count], ys[count] = x, y
-            count += strength[y, x] > weakest
-    _, order = _sorted_by(xs[:count], width)
-    return xs[order], ys[order]
+            pixels[count], columns[count] = y * width + x, x
+            count += strength[y, x] > 0
+    return pixels[_sorted_by(columns[:count], width)[1]]
+
+
+@njit(cache=True, nogil=True)
+def _coordinates(pixels, width):  # type: ignore[no-untyped-def]
+    """Return x and y (n,) of flat indices (n,)."""
+    xs, ys = np.empty_like(pixels), np.empty_like(pixels)
+    for i in range(len(pixels)):
+        pixel = np.uint32(pixels[i])  # unsigned division is several times faster
+        ys[i] = pixel // np.uint32(width)
+        xs[i] = pixel - np.uint32(ys[i]) * np.uint32(width)
+    return xs, ys
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(width):  # type: ignore[no-untyped-def]
+    """Return the steps to a pixel's eight neighbours; the first of equally good ones is taken."""
+    return (-1 - width, -1, -1 + width, -width, width, 1 - width, 1, 1 + width)
 
 
 @njit(cache=True, nogil=True)
@@ -122,35 +140,33 @@ def _turn(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _chain(xs, ys, angle, labels):  # type: ignore[no-untyped-def]
+def _chain(pixels, angles, labels, width):  # type: ignore[no-untyped-def]
     """Label the pixels of each group with 1, 2, ...; returns the number of groups.
 
     From a free pixel the group grows by the neighbour, of any of its pixels, that turns least
     against the pixel beside it, until the turns sum up to the limit. A pixel that waits to join
     group g carries -1 - g, which counts as free for the groups after it.
     """
-    waiting_x, waiting_y = np.empty(len(xs), np.int32), np.empty(len(xs), np.int32)
-    turns = np.empty(len(xs), np.float32)
+    waiting, turns = np.empty(len(pixels), np.int32), np.empty(len(pixels), np.float32)
     limit, joined = np.float32(MERGE_LIMIT), np.float32(2)
     group = 0
-    for i in range(len(xs)):
-        x, y = xs[i], ys[i]
-        if labels[y, x] > 0:
+    for pixel in pixels:
+        if labels[pixel] > 0:
             continue
         group += 1
         mark = NO_EDGE - group
         count, total = 0, np.float32(0)
         while True:
-            labels[y, x] = group
-            for beside_x in range(x - 1, x + 2):
-                for beside_y in range(y - 1, y + 2):
-                    label = labels[beside_y, beside_x]
-                    if label == NO_EDGE or label > 0 or label == mark:
-                        continue
-                    labels[beside_y, beside_x] = mark
-                    waiting_x[count], waiting_y[count] = beside_x, beside_y
-                    turns[count] = _turn(angle[beside_y, beside_x], angle[y, x])
-                    count += 1
+            labels[pixel] = group
+            for step in _neighbours(width):
+                beside = pixel + step
+                label = labels[beside]
+                if label == NO_EDGE or label > 0 or label == mark:
+                    continue
+                labels[beside] = mark
+                waiting[count] = beside
+                turns[count] = _turn(angles[beside], angles[pixel])
+                count += 1
             least, chosen = joined, 0
             for k in range(count):
                 if turns[k] < least:
@@ -159,70 +175,68 @@ def _chain(xs, ys, angle, labels):  # type: ignore[no-untyped-def]
             if total >= limit:
                 break
             turns[chosen] = joined
-            x, y = waiting_x[chosen], waiting_y[chosen]
+            pixel = waiting[chosen]
     return group
 
 
 @njit(cache=True, nogil=True)
-def _dissolve_weak(xs, ys, strength, angle, labels, count):  # type: ignore[no-untyped-def]
+def _dissolve_weak(pixels, strengths, angles, labels, count, width):  # type: ignore[no-untyped-def]
     """Give the pixels of weak groups to the neighbouring group that turns least against them."""
     magnitudes = np.zeros(count + 1, np.float32)
-    for i in range(len(xs)):
-        magnitudes[labels[ys[i], xs[i]]] += strength[ys[i], xs[i]]
-    free = np.empty(len(xs), np.int32)
+    for pixel in pixels:
+        magnitudes[labels[pixel]] += strengths[pixel]
+    free = np.empty(len(pixels), np.int32)
     left = 0
-    for i in range(len(xs)):
-        if magnitudes[labels[ys[i], xs[i]]] <= np.float32(WEAK_GROUP):
-            labels[ys[i], xs[i]] = FREE
-            free[left] = i
+    for pixel in pixels:
+        if magnitudes[labels[pixel]] <= np.float32(WEAK_GROUP):
+            labels[pixel] = FREE
+            free[left] = pixel
             left += 1
     before = left + 1
     while left < before:  # a pixel may be joined only after one beside it has been
         before, left = left, 0
-        for i in free[:before]:
-            x, y = xs[i], ys[i]
+        for pixel in free[:before]:
             least, best = np.float32(2), FREE
-            for beside_x in range(x - 1, x + 2):
-                for beside_y in range(y - 1, y + 2):
-                    label = labels[beside_y, beside_x]
-                    if label > 0:
-                        turn = _turn(angle[beside_y, beside_x], angle[y, x])
-                        if turn < least:
-                            least, best = turn, label
-            labels[y, x] = best
+            for step in _neighbours(width):
+                label = labels[pixel + step]
+                if label > 0:
+                    turn = _turn(angles[pixel + step], angles[pixel])
+                    if turn < least:
+                        least, best = turn, label
+            labels[pixel] = best
             if best == FREE:
-                free[left] = i
+                free[left] = pixel
                 left += 1
 
 
 @njit(cache=True, nogil=True)
-def _renumber(xs, ys, labels, count):  # type: ignore[no-untyped-def]
-    """Return columns, rows and groups (m,) of the grouped pixels, and the number of groups.
+def _renumber(pixels, labels, count):  # type: ignore[no-untyped-def]
+    """Return the grouped pixels and their groups (m,), and the number of groups.
 
     Groups are numbered from 0 without gaps; `labels` becomes the same, with NO_EDGE elsewhere.
     """
-    used = np.zeros(count + 1, np.int32)
-    for i in range(len(xs)):
-        used[labels[ys[i], xs[i]]] = 1
-    used[FREE] = 0
-    number = np.empty(count + 1, np.int32)
+    number = np.full(count + 1, NO_EDGE, np.int32)
+    for pixel in pixels:
+        number[labels[pixel]] = 0
+    number[FREE] = NO_EDGE
     total = 0
-    for group in range(count + 1):
-        number[group] = total if used[group] else NO_EDGE
-        total += used[group]
-    kept_x, kept_y = np.empty_like(xs), np.empty_like(ys)
-    groups = np.empty_like(xs)
-    kept = 0
-    for i in range(len(xs)):
-        group = number[labels[ys[i], xs[i]]]
-        labels[ys[i], xs[i]] = group
-        kept_x[kept], kept_y[kept], groups[kept] = xs[i], ys[i], group
-        kept += group >= 0
-    return kept_x[:kept], kept_y[:kept], groups[:kept], total
+    for group in range(1, count + 1):
+        if number[group] != NO_EDGE:
+            number[group] = total
+            total += 1
+    kept, groups = np.empty_like(pixels), np.empty_like(pixels)
+    left = 0
+    for pixel in pixels:
+        group = number[labels[pixel]]
+        labels[pixel] = group
+        if group != NO_EDGE:
+            kept[left], groups[left] = pixel, group
+            left += 1
+    return kept[:left], groups[:left], total
 
 
 @njit(cache=True, nogil=True)
-def _moments(xs, ys, groups, count, strength, angle):  # type: ignore[no-untyped-def]
+def _moments(pixels, xs, ys, groups, count, strengths, angles):  # type: ignore[no-untyped-def]
     """Return what describes each group (g,), weighted by strength where it is a mean.
 
     Summed strength, the index of the pixel that stands for it (its last), mean x and y, cosine
@@ -231,15 +245,15 @@ def _moments(xs, ys, groups, count, strength, angle):  # type: ignore[no-untyped
     magnitudes, stand_in = np.zeros(count, np.float32), np.zeros(count, np.int32)
     middle_x, middle_y = np.zeros(count, np.float32), np.zeros(count, np.float32)
     cos, sin = np.zeros(count, np.float32), np.zeros(count, np.float32)
-    for i in range(len(xs)):
-        x, y, group = xs[i], ys[i], groups[i]
-        weight, double = strength[y, x], np.float32(2) * angle[y, x]
+    for i in range(len(pixels)):
+        group, weight = groups[i], strengths[pixels[i]]
+        double = np.float32(2) * angles[pixels[i]]
         magnitudes[group] += weight
         stand_in[group] = i
-        middle_x[group] += weight * np.float32(x)
-        middle_y[group] += weight * np.float32(y)
-        cos[group] += weight * math.cos(double)
-        sin[group] += weight * math.sin(double)
+        middle_x[group] += weight * np.float32(xs[i])
+        middle_y[group] += weight * np.float32(ys[i])
+        cos[group] += weight * np.float32(math.cos(double))
+        sin[group] += weight * np.float32(math.sin(double))
     for group in range(count):
         middle_x[group] /= magnitudes[group]
         middle_y[group] /= magnitudes[group]
@@ -249,21 +263,22 @@ def _moments(xs, ys, groups, count, strength, angle):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def _link(xs, ys, groups, count, labels, middle_x, middle_y, cos, sin):  # type: ignore[no-untyped-def]
+def _link(pixels, xs, ys, groups, count, labels, shape, middle_x, middle_y, cos, sin):  # type: ignore[no-untyped-def]
     """Return link_starts (g + 1,), links and affinities (l,) of groups near each other."""
-    height, width = labels.shape
+    height, width = shape
     starts, order = _sorted_by(groups, count)
-    first = np.empty(4 * len(xs) + 64, np.int32)
+    first = np.empty(4 * len(pixels) + 64, np.int32)
     second, affinities = np.empty_like(first), np.empty(len(first), np.float32)
     seen = np.full(count, -1, np.int32)
     total = 0
     for group in range(count):
         for i in order[starts[group] : starts[group + 1]]:
-            x, y = xs[i], ys[i]
-            if not (REACH <= x < width - REACH and REACH <= y < height - REACH):
+            if not (REACH <= xs[i] < width - REACH and REACH <= ys[i] < height - REACH):
                 continue
-            for row in range(y - REACH, y + REACH + 1):
-                for other in labels[row, x - REACH : x + REACH + 1]:
+            for row in range(-REACH, REACH + 1):
+                middle = pixels[i] + row * width
+                for beside in range(middle - REACH, middle + REACH + 1):
+                    other = labels[beside]
                     if other <= group or seen[other] == group:
                         continue
                     seen[other] = group
@@ -322,20 +337,3 @@ def _sorted_by(keys, count):  # type: ignore[no-untyped-def]
         order[free[keys[i]]] = i
         free[keys[i]] += 1
     return starts, order
-
-
-@njit(cache=True, nogil=True)
-def _integrals(strength, stands):  # type: ignore[no-untyped-def]
-    """Return the integrals (H + 1, W + 1) of edge strength and of what stands for groups."""
-    height, width = strength.shape
-    edge_sums = np.zeros((height + 1, width + 1))
-    group_sums = np.zeros((height + 1, width + 1))
-    for y in range(height):
-        edges, standing = 0.0, 0.0
-        for x in range(width):
-            if strength[y, x] > np.float32(EDGE_MIN):
-                edges += strength[y, x]
-            standing += stands[y, x]
-            edge_sums[y + 1, x + 1] = edge_sums[y, x + 1] + edges
-            group_sums[y + 1, x + 1] = group_sums[y, x + 1] + standing
-    return edge_sums, group_sums
