@@ -31,20 +31,17 @@ FREE = 0
 class EdgeGroups(NamedTuple):
     """The groups of an image's edge pixels, numbered from 0, laid out for scoring windows.
 
-    row_starts (H + 1,), row_columns, row_groups (n,): edge pixels by row, from left to right.
-    column_starts (W + 1,), column_rows, column_groups (n,): by column, from top to bottom.
+    line_starts (H + W + 1,), places, owners (2n,): the grouped pixels of each row, then of each
+        column, as positions in that line, ascending, and the group of each.
     magnitudes, xs, ys (g,): a group's summed strength, and the pixel that stands for it.
     link_starts (g + 1,), links, affinities (l,): the groups that continue a group, and how well.
     edge_sums (H + 1, W + 1): integral of the strength of edge pixels, grouped or not.
     group_sums (H + 1, W + 1): integral of the magnitudes at the pixels that stand for groups.
     """
 
-    row_starts: Int
-    row_columns: Int
-    row_groups: Int
-    column_starts: Int
-    column_rows: Int
-    column_groups: Int
+    line_starts: Int
+    places: Int
+    owners: Int
     magnitudes: Float
     xs: Int
     ys: Int
@@ -86,12 +83,9 @@ def _group_edges(strength, angle):  # type: ignore[no-untyped-def]
     standing = np.zeros((height, width), np.float32)
     standing.ravel()[pixels[stand_in]] = magnitudes
     return (
-        row_starts,
-        xs[by_row],
-        groups[by_row],
-        column_starts,
-        ys,
-        groups,
+        np.concatenate((row_starts, column_starts[1:] + row_starts[-1:])),
+        np.concatenate((xs[by_row], ys)),
+        np.concatenate((groups[by_row], groups)),
         magnitudes,
         xs[stand_in],
         ys[stand_in],

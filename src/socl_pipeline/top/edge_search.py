@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from socl_pipeline.settings import EdgeBoxSettings
 from socl_pipeline.top.edge_groups import EdgeGroups
-from socl_pipeline.top.edge_scores import new_scratch, window_score
+from socl_pipeline.top.edge_scores import score_inside
 
 MAX_ASPECT = 3.0  # OpenCV's maxAspectRatio
 LAST_STEP = 2  # px; the refinement ends when both of its steps are no larger
@@ -65,8 +65,22 @@ def window_shapes(image_shape: tuple[int, int], min_area: float, alpha: float) -
 @njit(cache=True, nogil=True)
 def _search(groups, shapes, x, y, radius, step_ratio, least):  # type: ignore[no-untyped-def]
     """Return refined windows (n, 4) and their scores (n,): at least `least`, within the radius."""
-    scratch = new_scratch(len(groups.magnitudes))
-    windows, scores = np.empty((256, 4), np.int64), np.empty(256, np.float32)
+    windows = _grid(groups.edge_sums.shape, shapes, x, y, radius, step_ratio)
+    scores = score_inside(groups, windows, np.full(len(windows), least, np.float32))
+    good = scores > 0
+    windows, scores = windows[good], scores[good]
+    _refine(groups, windows, scores, step_ratio)
+    near = np.empty(len(windows), np.bool_)
+    for i in range(len(windows)):
+        near[i] = _near(windows[i], x, y, radius)
+    return windows[near], scores[near]
+
+
+@njit(cache=True, nogil=True)
+def _grid(sums_shape, shapes, x, y, radius, step_ratio):  # type: ignore[no-untyped-def]
+    """Return the windows (n, 4) of all shapes around a point, cut at the image."""
+    right, bottom = sums_shape[1] - 2, sums_shape[0] - 2
+    windows = np.empty((256, 4), np.int64)
     count = 0
     for width, height in shapes:
         step_x, step_y = max(2, int(width * step_ratio)), max(2, int(height * step_ratio))
@@ -75,33 +89,14 @@ def _search(groups, shapes, x, y, radius, step_ratio, least):  # type: ignore[no
         left, top = round(x - 0.5 - width / 2), round(y - 0.5 - height / 2)
         for i in range(-reach_x, reach_x + 1):
             for k in range(-reach_y, reach_y + 1):
-                window = _cut(
-                    groups, left + i * step_x, top + k * step_y, int(width), int(height)
-                )
-                if not _near(window, x, y, radius):
-                    continue
-                score = _score(groups, scratch, window, least)
-                if score == 0:
-                    continue
-                window, score = _refine(groups, scratch, window, score, step_ratio)
-                if not _near(window, x, y, radius):
-                    continue
-                if count == len(scores):
+                if count == len(windows):
                     windows = np.concatenate((windows, np.empty_like(windows)))
-                    scores = np.concatenate((scores, np.empty_like(scores)))
-                for side in range(4):
-                    windows[count, side] = window[side]
-                scores[count] = score
-                count += 1
-    return windows[:count], scores[:count]
-
-
-@njit(cache=True, nogil=True)
-def _cut(groups, left, top, width, height):  # type: ignore[no-untyped-def]
-    """Return the first and last pixels of a window, as far as they lie in the image."""
-    rows, columns = groups.edge_sums.shape
-    right, bottom = min(left + width, columns - 2), min(top + height, rows - 2)
-    return max(left, 0), max(top, 0), right, bottom
+                window = windows[count]
+                window[0], window[1] = max(left + i * step_x, 0), max(top + k * step_y, 0)
+                window[2] = min(left + i * step_x + width, right)
+                window[3] = min(top + k * step_y + height, bottom)
+                count += _near(window, x, y, radius)
+    return windows[:count]
 
 
 @njit(cache=True, nogil=True)
@@ -113,46 +108,40 @@ def _near(window, x, y, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _score(groups, scratch, window, least):  # type: ignore[no-untyped-def]
-    return window_score(groups, scratch, window[0], window[1], window[2], window[3], least)
+def _refine(groups, windows, scores, step_ratio):  # type: ignore[no-untyped-def]
+    """Move the sides of windows (n, 4), one after the other, while that raises scores (n,).
 
-
-@njit(cache=True, nogil=True)
-def _refine(groups, scratch, window, score, step_ratio):  # type: ignore[no-untyped-def]
-    """Return the window after moving its sides, one after the other, while that helps; its score.
-
-    The steps start at half of the grid's and are halved each time.
+    The steps start at half of the grid's and are halved each time. All windows move together,
+    so that they can be scored together; each goes its own way.
     """
-    step_x = int((window[2] - window[0]) * step_ratio)
-    step_y = int((window[3] - window[1]) * step_ratio)
+    steps = np.empty((len(windows), 2), np.int64)
+    for i in range(len(windows)):
+        for axis in range(2):
+            steps[i, axis] = int((windows[i, 2 + axis] - windows[i, axis]) * step_ratio)
     while True:
-        step_x, step_y = step_x // 2, step_y // 2
-        if step_x <= LAST_STEP and step_y <= LAST_STEP:
-            return window, score
+        steps //= 2
+        active = np.flatnonzero((steps[:, 0] > LAST_STEP) | (steps[:, 1] > LAST_STEP))
+        if len(active) == 0:
+            return
         for side in (1, 3, 0, 2):
-            step = max(1, step_x if side % 2 == 0 else step_y)
-            outward = -step if side < 2 else step
-            for move in (outward, -outward):
-                moved = _moved(groups, window, side, move)
-                better = _score(groups, scratch, moved, score)
-                if better > score:
-                    window, score = moved, better
-                    break
+            outward = -1 if side < 2 else 1
+            rest = _move(groups, windows, scores, steps, active, side, outward)
+            _move(groups, windows, scores, steps, rest, side, -outward)
 
 
 @njit(cache=True, nogil=True)
-def _moved(groups, window, side, move):  # type: ignore[no-untyped-def]
-    """Return a window with one of its sides moved, cut at the image."""
-    x0, y0, x1, y1 = window
-    if side == 0:
-        x0 += move
-    elif side == 1:
-        y0 += move
-    elif side == 2:
-        x1 += move
-    else:
-        y1 += move
-    return _cut(groups, x0, y0, x1 - x0, y1 - y0)
+def _move(groups, windows, scores, steps, chosen, side, direction):  # type: ignore[no-untyped-def]
+    """Move a side of the chosen windows by their steps; returns those that it does not help."""
+    last = groups.edge_sums.shape[1 - side % 2] - 2
+    moved, least = windows[chosen], scores[chosen]
+    for k in range(len(chosen)):
+        place = moved[k, side] + direction * max(1, steps[chosen[k], side % 2])
+        moved[k, side] = min(max(place, 0), last)
+    found = score_inside(groups, moved, least)
+    helped = found > least
+    windows[chosen[helped]] = moved[helped]
+    scores[chosen[helped]] = found[helped]
+    return chosen[~helped]
 
 
 @njit(cache=True, nogil=True)
