@@ -2,16 +2,16 @@
 
 The second half of EdgeBoxes (Zitnick and Dollar, ECCV 2014, sections 3.2 and 3.3), for windows
 given by whole pixels. The norm is that of the authors' code and of OpenCV, to which the usual
-least score of 0.01 belongs; the paper's differs by a factor.
+least score of 0.01 belongs: the sum of half the sides to the power of -1.5, the paper's kappa.
 """
+
+import math
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from socl_pipeline.top.edge_groups import LEAST_WEIGHT, EdgeGroups
-
-KAPPA = 1.5  # exponent of the norm in the window's size (EdgeBoxes paper)
 
 
 def score_windows(groups: EdgeGroups, windows: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -39,7 +39,6 @@ def score_inside(groups, windows, least):  # type: ignore[no-untyped-def]
     link_starts, links, affinities = groups.link_starts, groups.links, groups.affinities
     edge_sums, group_sums = groups.edge_sums, groups.group_sums
     rows, columns = edge_sums.shape
-    norms = _norms((rows + columns) // 2)
     count = len(magnitudes)
     visit = np.full(count, -1, np.int64)  # the last window that met the group
     weight = np.empty(count, np.float32)  # of the best path from it to the window's border
@@ -49,7 +48,8 @@ def score_inside(groups, windows, least):  # type: ignore[no-untyped-def]
     for i in range(len(windows)):
         x0, y0, x1, y1 = windows[i]
         half_x, half_y = (x1 - x0) // 2, (y1 - y0) // 2
-        norm = norms[max(half_x + half_y, 0)]
+        size = half_x + half_y
+        norm = 1 / (size * math.sqrt(size)) if size > 0 else 0.0
         middle_x, middle_y = x0 + half_x // 2, y0 + half_y // 2
         total = _sum_between(group_sums, x0, y0, x1, y1)
         total -= _sum_between(edge_sums, middle_x, middle_y, middle_x + half_x, middle_y + half_y)
@@ -62,7 +62,9 @@ def score_inside(groups, windows, least):  # type: ignore[no-untyped-def]
                 line, low, high = (y0 if side == 0 else y1), x0, x1
             else:
                 line, low, high = rows - 1 + (x0 if side == 2 else x1), y0, y1
-            for k in range(_first_at(places, starts[line], starts[line + 1], low), starts[line + 1]):
+            for k in range(
+                _first_at(places, starts[line], starts[line + 1], low), starts[line + 1]
+            ):
                 if places[k] > high:
                     break
                 group = owners[k]
@@ -102,15 +104,6 @@ def score_inside(groups, windows, least):  # type: ignore[no-untyped-def]
         if total >= enough:
             scores[i] = total * norm
     return scores
-
-
-@njit(cache=True, nogil=True)
-def _norms(count):  # type: ignore[no-untyped-def]
-    """Return what windows are scaled by, for each sum of half their sides; 0 for empty windows."""
-    norms = np.zeros(count + 1)
-    for size in range(1, count + 1):
-        norms[size] = size**-KAPPA
-    return norms
 
 
 @njit(cache=True, nogil=True)

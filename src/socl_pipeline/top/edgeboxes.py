@@ -17,8 +17,8 @@ from socl_pipeline.top.edges import EdgeMap, gradient_edges, shrink
 
 Float = NDArray[np.float32]
 
-OPENCV_OFFSET = 1.0  # OpenCV returns x and y one too large, a leftover of the MATLAB original
 PIXEL_MIDDLE = 0.5  # a window's sides run through the middles of its first and last pixels
+OPENCV_OFFSET = 1.0  # OpenCV numbers pixels from 1, a leftover of the MATLAB original
 
 
 def edge_boxes_near(
@@ -104,7 +104,7 @@ def _opencv_boxes(
     if len(found) == 0:
         return _no_boxes()
     boxes = np.asarray(found, np.float64).reshape(-1, 4)
-    boxes[:, :2] -= OPENCV_OFFSET
+    boxes[:, :2] += PIXEL_MIDDLE - OPENCV_OFFSET
     boxes /= scale
     near = np.linalg.norm(centers(boxes) - point, axis=1) <= settings.radius_px
     return boxes[near].astype(np.float32), np.asarray(scores, np.float32).reshape(-1)[near]
