@@ -155,7 +155,7 @@ def _chain(pixels, angles, labels, width):  # type: ignore[no-untyped-def]
             for step in _neighbours(width):
                 beside = pixel + step
                 label = labels[beside]
-                if label == NO_EDGE or label > 0 or label == mark:
+                if label > 0 or label in (NO_EDGE, mark):
                     continue
                 labels[beside] = mark
                 waiting[count] = beside

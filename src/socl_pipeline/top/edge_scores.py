@@ -38,7 +38,7 @@ def score_inside(groups, windows, least):  # type: ignore[no-untyped-def]
     magnitudes, group_x, group_y = groups.magnitudes, groups.xs, groups.ys
     link_starts, links, affinities = groups.link_starts, groups.links, groups.affinities
     edge_sums, group_sums = groups.edge_sums, groups.group_sums
-    rows, columns = edge_sums.shape
+    image_rows = edge_sums.shape[0] - 1
     count = len(magnitudes)
     visit = np.full(count, -1, np.int64)  # the last window that met the group
     weight = np.empty(count, np.float32)  # of the best path from it to the window's border
@@ -61,7 +61,7 @@ def score_inside(groups, windows, least):  # type: ignore[no-untyped-def]
             if side < 2:
                 line, low, high = (y0 if side == 0 else y1), x0, x1
             else:
-                line, low, high = rows - 1 + (x0 if side == 2 else x1), y0, y1
+                line, low, high = image_rows + (x0 if side == 2 else x1), y0, y1
             for k in range(
                 _first_at(places, starts[line], starts[line + 1], low), starts[line + 1]
             ):

@@ -179,7 +179,7 @@ def _beats_farther(size, x, y, gx, gy):  # type: ignore[no-untyped-def]
 def _between(size, x, y, shift_x, shift_y):  # type: ignore[no-untyped-def]
     """Return `size` at (x + shift_x, y + shift_y), bilinear, 0 beyond the border."""
     height, width = size.shape
-    left, top = int(math.floor(shift_x)), int(math.floor(shift_y))
+    left, top = math.floor(shift_x), math.floor(shift_y)
     right_part, low_part = shift_x - np.float32(left), shift_y - np.float32(top)
     left, top = left + x, top + y
     total = np.float32(0)
