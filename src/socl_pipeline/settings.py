@@ -109,6 +109,16 @@ class RandomWindowSettings(Section):
 class EdgeBoxSettings(Section):
     """EdgeBoxes (Zitnick and Dollar 2014), with OpenCV's parameter names and defaults."""
 
+    search: Literal["local", "opencv"] = Field(
+        "local",
+        description="Windows around the click only (our choice: faster, and more of them near it), "
+        "or OpenCV's search of the whole frame, as in the paper.",
+    )
+    model: Path | None = Field(
+        None,
+        description="A structured forest of yours (model.yml.gz) to find edges with; none: "
+        "smoothed colour gradient.",
+    )
     max_boxes: int = Field(1000, ge=0, description="Paper 3.1: 1,000 per frame; 0 turns it off.")
     radius_px: float = Field(30.0, gt=0, description="Paper 3.1: kept within 30 px of the click.")
     alpha: float = Field(0.65, gt=0, lt=1)
