@@ -118,6 +118,12 @@ def _lab_curve(value: float) -> np.float32:
     return root if t > np.float32(_LINEAR_BELOW) else line
 
 
+@njit(cache=True, inline="always")
+def _chroma_bin(position: np.float32) -> np.signedinteger:
+    """Return the bin of a or b, given in bin widths: four bins are below zero, four above."""
+    return np.int32(min(max(position + np.float32(4), np.float32(0)), np.float32(7)))
+
+
 @njit(cache=True, error_model="numpy")
 def _fill_lab_bins(red: Bins, green: Bins, blue: Bins, shares: Float, bins: Bins) -> None:
     """Write the bins (n,) of pixels given by their channels (n,)."""
@@ -129,9 +135,8 @@ def _fill_lab_bins(red: Bins, green: Bins, blue: Bins, shares: Float, bins: Bins
         z = shares[2, 0] * r + shares[2, 1] * g + shares[2, 2] * b
         fx, fy, fz = _lab_curve(x), _lab_curve(y), _lab_curve(z)
         lightness = np.int32(y >= low) + np.int32(y >= middle) + np.int32(y >= high)
-        a = np.int32((fx - fy) * np.float32(500 / CHROMA_WIDTH) + np.float32(4))
-        c = np.int32((fy - fz) * np.float32(200 / CHROMA_WIDTH) + np.float32(4))
-        a, c = min(max(a, 0), 7), min(max(c, 0), 7)
+        a = _chroma_bin((fx - fy) * np.float32(500 / CHROMA_WIDTH))
+        c = _chroma_bin((fy - fz) * np.float32(200 / CHROMA_WIDTH))
         bins[i] = (lightness * CHROMA_BINS + a) * CHROMA_BINS + c
 
 

@@ -54,7 +54,7 @@ def canny_edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @njit(cache=True)
-def _gradients(smooth: Map, dx: Map, dy: Map, squared: Map) -> float:
+def _gradients(smooth: Map, dx: Map, dy: Map, squared: Map) -> np.float32:
     """Write central differences (H, W), border repeated, and their squared strength.
 
     Returns the largest of the latter.

@@ -72,7 +72,7 @@ def disk(radius: int) -> Float:
     return np.maximum(areas, 0) / (np.pi * radius**2)  # rounding leaves -1e-16 outside the disc
 
 
-def _disc_area(x: Float, y: Float, radius: int) -> Float:
+def _disc_area(x: NDArray[np.floating], y: NDArray[np.floating], radius: int) -> Float:
     """Return the signed area of a disc within the rectangle from its centre to (x, y)."""
     sign = np.sign(x) * np.sign(y)
     a, b = np.minimum(np.abs(x), radius), np.minimum(np.abs(y), radius)
@@ -95,25 +95,24 @@ def _area_means(sums: NDArray[np.int32], side: int) -> Float:
     between its corners, so areas that end within a pixel are exact.
     """
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
-    corners = np.empty((3, side + 1, side + 1))
+    corners = np.empty((3, side + 1, side + 1), np.int64)  # times side^2, hence whole
     for i in range(side + 1):
         top = min(i * height // side, height - 1)
-        down = i * height / side - top
+        down = i * height - top * side
         for j in range(side + 1):
             left = min(j * width // side, width - 1)
-            right = j * width / side - left
+            right = j * width - left * side
             for c in range(3):
-                above = sums[top, left, c] * (1 - right) + sums[top, left + 1, c] * right
-                below = sums[top + 1, left, c] * (1 - right) + sums[top + 1, left + 1, c] * right
-                corners[c, i, j] = above * (1 - down) + below * down
+                above = sums[top, left, c] * (side - right) + sums[top, left + 1, c] * right
+                below = sums[top + 1, left, c] * (side - right) + sums[top + 1, left + 1, c] * right
+                corners[c, i, j] = above * (side - down) + below * down
     means = np.empty((3, side, side))
-    share = side * side / (width * height)
     for c in range(3):
         for i in range(side):
             for j in range(side):
                 area = corners[c, i + 1, j + 1] - corners[c, i, j + 1]
                 area += corners[c, i, j] - corners[c, i + 1, j]
-                means[c, i, j] = np.rint(area * share)
+                means[c, i, j] = np.rint(area / (width * height))
     return means
 
 
