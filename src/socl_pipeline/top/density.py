@@ -1,24 +1,14 @@
-"""ED, the edge density cue: edge pixels in the inner ring of windows.
-
-Edges are those of MATLAB's `edge(grey, 'canny')` with its default thresholds, which the objectness
-release uses; OpenCV thins and links them.
-"""
+"""ED, the edge density cue: edge pixels in the inner ring of windows."""
 
 import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from socl_pipeline.top.canny import canny_edges
+
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-Map = NDArray[np.float32]
-
-CANNY_SIGMA = 2**0.5  # MATLAB's edge(..., 'canny')
-CANNY_QUANTILE = 0.7  # its high threshold: share of pixels that are not edges
-CANNY_BINS = 64
-CANNY_LOW = 0.4  # its low threshold as a share of the high one
-CANNY_FLAT = 1e-2  # grey levels a pixel: smaller gradients are rounding errors of the filter
-CANNY_RANGE = 16384  # Canny takes int16 gradients; this uses half their range
 
 
 class EdgeMap:
@@ -34,70 +24,6 @@ class EdgeMap:
     def of(self, corners: Int) -> Float:
         """Return ED (n,) of windows (n, 4: x0, y0, x1, y1): edge pixels per pixel of perimeter."""
         return _density(self._edges, corners, self._shrunk)
-
-
-def canny_edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return thinned 0/1 edges (H, W) with the thresholds of MATLAB's default Canny."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    smooth = cv2.GaussianBlur(grey, (0, 0), CANNY_SIGMA, borderType=cv2.BORDER_REPLICATE)
-    dx, dy, squared = np.empty_like(grey), np.empty_like(grey), np.empty_like(grey)
-    largest = float(np.sqrt(_gradients(smooth, dx, dy, squared)))
-    if largest <= CANNY_FLAT:
-        return np.zeros(grey.shape, np.uint8)
-    counts = _strength_histogram(squared.reshape(-1), CANNY_BINS / largest)
-    enough = np.cumsum(counts) > CANNY_QUANTILE * grey.size
-    high = (int(np.argmax(enough)) + 1) / CANNY_BINS * CANNY_RANGE
-    dx16, dy16 = np.empty(grey.shape, np.int16), np.empty(grey.shape, np.int16)
-    _to_int16(dx, dy, CANNY_RANGE / largest, dx16, dy16)
-    edges = cv2.Canny(dx16, dy16, CANNY_LOW * high, high, L2gradient=True)
-    return edges & 1  # they are 0 and 255
-
-
-@njit(cache=True)
-def _gradients(smooth: Map, dx: Map, dy: Map, squared: Map) -> np.float32:
-    """Write central differences (H, W), border repeated, and their squared strength.
-
-    Returns the largest of the latter.
-    """
-    height, width = smooth.shape
-    half = np.float32(0.5)
-    largest = np.float32(0)
-    for y in range(height):
-        above, line, below = smooth[max(y - 1, 0)], smooth[y], smooth[min(y + 1, height - 1)]
-        last = width - 1
-        for x in range(1, last):
-            dx[y, x] = (line[x + 1] - line[x - 1]) * half
-        dx[y, 0] = (line[min(1, last)] - line[0]) * half
-        dx[y, last] = (line[last] - line[max(last - 1, 0)]) * half
-        for x in range(width):
-            dy[y, x] = (below[x] - above[x]) * half
-            squared[y, x] = dx[y, x] * dx[y, x] + dy[y, x] * dy[y, x]
-        largest = max(largest, squared[y].max())
-    return largest
-
-
-@njit(cache=True)
-def _strength_histogram(squared: Map, scale: float) -> Int:
-    """Return counts (64,) of strengths, given squared (n,); the largest strength x scale is 64."""
-    tables = np.zeros((4, CANNY_BINS + 1), np.int64)  # a counter just written is slow to read
-    factor = np.float32(scale)
-    for i in range(len(squared)):
-        tables[i & 3, int(np.sqrt(squared[i]) * factor)] += 1
-    counts = tables.sum(axis=0)
-    counts[CANNY_BINS - 1] += counts[CANNY_BINS]  # the last bin includes its upper edge
-    return counts[:CANNY_BINS]
-
-
-@njit(cache=True)
-def _to_int16(
-    dx: Map, dy: Map, scale: float, dx16: NDArray[np.int16], dy16: NDArray[np.int16]
-) -> None:
-    """Write gradients (H, W) x scale as whole numbers."""
-    factor = np.float32(scale)
-    for y in range(dx.shape[0]):
-        for x in range(dx.shape[1]):
-            dx16[y, x] = np.int16(np.rint(dx[y, x] * factor))
-            dy16[y, x] = np.int16(np.rint(dy[y, x] * factor))
 
 
 @njit(cache=True)
