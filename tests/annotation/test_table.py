@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socl_pipeline.annotation.table import frame_rows, read_points, row_of, shard_ranges
+from socl_pipeline.annotation.table import FrameRow, frame_rows, read_points, row_of, shard_ranges
 from socl_pipeline.errors import InputError
 
 
@@ -42,6 +42,32 @@ def test_a_frame_of_another_size_is_refused(points, tmp_path):
     cv2.imwrite(str(row.path), np.zeros((120, 100, 3), np.uint8))
     with pytest.raises(InputError, match=r"\.jpg: 100x120 pixels, .* first frame has 160x120"):
         row.read()
+    with pytest.raises(InputError, match=r"\.jpg: 100x120 pixels, .* first frame has 160x120"):
+        row.read_reduced(40)
+
+
+@pytest.mark.parametrize(
+    ("long_side", "scale"), [(160, 1), (81, 1), (80, 1 / 2), (30, 1 / 4), (20, 1 / 8)]
+)
+def test_reduced_frames_come_with_their_scale(points, demo, long_side, scale):
+    row = frame_rows(read_points(points.output), demo.root)[0]
+    image, found = row.read_reduced(long_side)
+    assert found == scale
+    assert image.shape == (120 * scale, 160 * scale, 3)
+
+
+def test_the_scale_of_an_odd_frame_is_that_of_its_pixels(tmp_path):
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), np.zeros((75, 101, 3), np.uint8))
+    image, scale = FrameRow("v", 0, path, 101, 75, np.zeros(2)).read_reduced(50)
+    assert image.shape == (38, 51, 3) and scale == 1 / 2
+
+
+def test_formats_without_reduction_keep_scale_one(tmp_path):
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.zeros((75, 101, 3), np.uint8))
+    image, scale = FrameRow("v", 0, path, 101, 75, np.zeros(2)).read_reduced(50)
+    assert image.shape == (75, 101, 3) and scale == 1
 
 
 def test_row_of_finds_every_frame(points):

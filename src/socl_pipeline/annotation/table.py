@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from socl_pipeline.datasets.images import read_image
+from socl_pipeline.datasets.images import read_image, read_reduced, reduction
 from socl_pipeline.errors import InputError
 
 
@@ -26,12 +26,28 @@ class FrameRow:
     def read(self) -> NDArray[np.uint8]:
         """Return the frame (H, W, 3). Raises InputError if it is broken or of another size."""
         image = read_image(self.path)
-        if image.shape[:2] != (self.height, self.width):
+        self._check_size(image.shape[1], image.shape[0])
+        return image
+
+    def read_reduced(self, long_side: int) -> tuple[NDArray[np.uint8], float]:
+        """Return the frame (h, w, 3), reduced where decoding is cheaper so, and its scale (<= 1).
+
+        The long side is at least `long_side` if the frame's is. Box x scale lies where it belongs:
+        a JPEG reduced by k maps pixel x to x / k, even where its last column, which is rounded
+        up, reaches beyond the frame. Raises InputError as `read` does.
+        """
+        image, (width, height) = read_reduced(self.path, long_side)
+        self._check_size(width, height)
+        if image.shape[:2] == (height, width):
+            return image, 1.0
+        return image, 1 / reduction(width, height, long_side)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if (width, height) != (self.width, self.height):
             raise InputError(
-                f"{self.path}: {image.shape[1]}x{image.shape[0]} pixels, but its video's first "
+                f"{self.path}: {width}x{height} pixels, but its video's first "
                 f"frame has {self.width}x{self.height}"
             )
-        return image
 
 
 def read_points(path: Path) -> pa.Table:
