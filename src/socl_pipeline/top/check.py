@@ -1,5 +1,6 @@
 """Is a TOP-map store what was written? Every file against the ledger, and the repair of it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from socl_pipeline.annotation.table import read_points
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import SUMMARY, lock, read_summary
 from socl_pipeline.top.ledger import (
@@ -242,3 +244,46 @@ def _delete_shard(store: TopStore, shard: int) -> None:
     entry_file(store.path, shard).unlink(missing_ok=True)
     for name in COLUMNS:
         shard_file(store.path, store.group, name, shard).unlink(missing_ok=True)
+
+
+def check_command(
+    path: Path, points: Path | None = None, repair_below: Path | None = None
+) -> tuple[bool, list[str]]:
+    """Check a store and say in lines what is wrong and what to do; returns (sound, lines).
+
+    points: a points table to compare with. repair_below: repair what is broken, and take down
+    what links to the store below this results folder.
+    """
+    check = check_store(path)
+    lines = [f"{path}: {sentence}" for sentence in sentences(check)]
+    lines.append(_totals(check))
+    mismatch = "" if points is None else points_mismatch(TopStore(path), read_points(points))
+    if mismatch:
+        lines.append(f"{points}: {mismatch}; give the table that the store was built from")
+    if not check.sound:
+        lines.append(_advice(check) if repair_below is None else _repaired(path, repair_below))
+    return check.sound and not mismatch, lines
+
+
+def _totals(check: StoreCheck) -> str:
+    kinds = Counter(fault.fault for fault in check.faults)
+    parts = [
+        f"{check.shards - len(check.faults):,} sound",
+        *(f"{n:,} {k}" for k, n in kinds.items()),
+    ]
+    return (
+        f"{check.frames:,} frames in {check.shards:,} shards: {', '.join(parts)}; "
+        f"{check.bytes_per_frame:.1f} bytes a frame on disk"
+    )
+
+
+def _advice(check: StoreCheck) -> str:
+    if all(fault.fault == "missing" for fault in check.faults) and not check.index_reason:
+        return "not finished: run `socl top_maps`; if that says it is, --repair here first"
+    return "broken: pass --repair to delete what is wrong, then run `socl top_maps` again"
+
+
+def _repaired(path: Path, results: Path) -> str:
+    links = repair(path, results)
+    taken = "".join(f"; {link} is taken down until then" for link in links)
+    return f"deleted what was wrong: run `socl top_maps` (or Snakemake) again{taken}"
