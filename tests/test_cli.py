@@ -154,3 +154,22 @@ def test_schema_describes_every_section(socl):
     schema = json.loads(socl("schema").output)
     assert set(schema["required"]) == {"datasets", "models"}
     assert "top_maps" in schema["properties"]
+
+
+def test_check_and_inspect_a_store(socl, config, demo, tmp_path):
+    for stage in ("points", "proposals", "top_maps"):
+        socl(stage, "-c", config, "--dataset", "demo", "-j", 0)
+    store = tmp_path / "results/demo/top_maps.zarr"
+    result = socl("check", store)
+    assert result.exit_code == 0 and "16 frames in 1 shards: 1 sound" in result.output
+    assert "16 scored" in socl("inspect", store, "-c", config).output
+    out = tmp_path / "frame.png"
+    drawn = socl("inspect", store, "-c", config, "--frame", "demo_train_000001:0", "--out", out)
+    assert drawn.exit_code == 0 and out.exists()
+    (store / "scores/c/0/0").unlink()
+    result = socl("check", store)
+    assert result.exit_code == 1
+    assert "shard 0 (frames 0 to 15): corrupt, scores/c/0/0 is gone" in result.output
+    assert socl("check", store, "--repair").exit_code == 1
+    socl("top_maps", "-c", config, "--dataset", "demo", "-j", 0)
+    assert socl("check", store).exit_code == 0

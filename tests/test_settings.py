@@ -52,7 +52,7 @@ def test_defaults_are_the_papers(raw_config):
         ("trackers.kcf.nam", "kcf", "unknown key 'trackers.kcf.nam': did you mean 'name'?"),
         ("report.zzz", 1, "unknown key 'report.zzz': known are title, examples, palette"),
         ("top_maps.nms", 1.5, "top_maps.nms: input should be less than or equal to 1 (found 1.5)"),
-        ("top_maps.shard_frames", 24, "top_maps.shard_frames: input should be a multiple of 16"),
+        ("top_maps.shard_frames", 0, "top_maps.shard_frames: input should be greater than 0"),
         ("proposals.working_side", "big", "proposals.working_side: input should be a valid int"),
         ("models.tiny.lst_mass", [0.9, 0.2], "models.tiny: lst_mass must be two numbers"),
         ("models.tiny.sns", False, "models.tiny: mixup mixes soft negative samples"),

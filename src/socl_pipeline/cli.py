@@ -199,6 +199,38 @@ def fit_objectness_command(scenes: int, out: Path) -> None:
 
 
 @cli.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--points", type=click.Path(path_type=Path), help="Also compare the points table.")
+@click.option("--repair", is_flag=True, help="Delete broken shards; the stage then redoes them.")
+@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True)
+def check(store: Path, points: Path | None, repair: bool, results: Path) -> None:
+    """Check a TOP-map store against its ledger; exit status 1 if anything is wrong."""
+    from socl_pipeline.top.check import check_command
+
+    sound, lines = check_command(store, points, results if repair else None)
+    for line in lines:
+        click.echo(line)
+    sys.exit(0 if sound else 1)
+
+
+@cli.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@config_option
+@click.option("--dataset", help="In the config; default: the folder that the store is in.")
+@click.option("--points", type=click.Path(path_type=Path), help="Default: beside the store.")
+@click.option("--root", type=click.Path(path_type=Path), help="Of the frames; default: config.")
+@click.option("--frame", metavar="VIDEO:INDEX", help="Draw this frame (0-based), a .png.")
+@click.option("--video", metavar="NAME", help="Draw a video: .mp4, .avi, .gif or a folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="What to write.")
+def inspect(store: Path, config: Path, dataset: str | None, out: Path | None, **given: Any) -> None:
+    """Tell what a TOP-map store holds, or draw its frames with clicks, boxes and maps."""
+    from socl_pipeline.report.inspect import inspect_store
+
+    for line in inspect_store(store, config, dataset or store.parent.name, out, **given):
+        click.echo(line)
+
+
+@cli.command()
 def schema() -> None:
     """Print the JSON schema of the config."""
     click.echo(schema_text(), nl=False)

@@ -132,7 +132,12 @@ class ProposalSettings(Section):
 
     random: RandomWindowSettings = RandomWindowSettings()
     edgeboxes: EdgeBoxSettings = EdgeBoxSettings()
-    shard_frames: int = Field(1024, gt=0, description="Frames to a file: the unit of a restart.")
+    shard_frames: int = Field(
+        1024,
+        gt=0,
+        description="Frames to a file: the unit of a task and a restart. Changing it reruns "
+        "nothing; a folder that is half built keeps its own.",
+    )
 
 
 class TopMapSettings(Section):
@@ -155,12 +160,19 @@ class TopMapSettings(Section):
     border_loss: float = Field(
         0.1, ge=0, le=1, description="Windows losing more of their area at the border are dropped."
     )
-    map_size: int = Field(64, gt=0, description="Side of the rendered maps.")
+    map_size: int = Field(
+        32, gt=0, description="Side of the rendered maps; they are a sixth of the store."
+    )
     map_context: float = Field(
         4.0, gt=1, description="Side of the rendered region over the extent of the kept boxes."
     )
     clip: float = Field(0.1, gt=0, le=1, description="Share clipped in the rendering (Table 10).")
-    shard_frames: int = Field(1024, gt=0, multiple_of=16, description="Frames to a Zarr shard.")
+    shard_frames: int = Field(
+        512,
+        gt=0,
+        description="Frames to a file of each array: the unit of a task and a restart. "
+        "Changing it reruns nothing; a store that is half built keeps its own.",
+    )
 
 
 class PatchSettings(Section):

@@ -1,10 +1,19 @@
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socl_pipeline.annotation.table import FrameRow, frame_rows, read_points, row_of, shard_ranges
+from socl_pipeline.annotation.table import (
+    FrameRow,
+    frame_rows,
+    read_point_rows,
+    read_points,
+    row_of,
+    shard_ranges,
+)
 from socl_pipeline.errors import InputError
 
 
@@ -92,3 +101,23 @@ def test_shards_cover_each_row_once(rows, shard):
     ranges = shard_ranges(rows, shard)
     assert [r for start, stop in ranges for r in range(start, stop)] == list(range(rows))
     assert all(start % shard == 0 and 0 < stop - start <= shard for start, stop in ranges)
+
+
+@pytest.mark.parametrize("row_group", [1, 3, 10, 40])
+def test_rows_are_those_of_the_whole_table(tmp_path, row_group):
+    path = tmp_path / "points.parquet"
+    videos = pa.array([f"v{i // 4}" for i in range(20)]).dictionary_encode()
+    table = pa.table({"video": videos, "frame": list(range(20))})
+    pq.write_table(table, path, row_group_size=row_group)
+    for start, stop in ((0, 20), (0, 3), (3, 6), (5, 7), (9, 10), (19, 20), (6, 19)):
+        part = read_point_rows(path, start, stop)
+        assert part["frame"].to_pylist() == list(range(start, stop))
+        assert part["video"].to_pylist() == [f"v{i // 4}" for i in range(start, stop)]
+
+
+def test_rows_of_what_is_no_table(tmp_path):
+    (tmp_path / "points.parquet").write_text("x")
+    with pytest.raises(InputError, match=r"points\.parquet: not a readable points table"):
+        read_point_rows(tmp_path / "points.parquet", 0, 1)
+    with pytest.raises(InputError, match=r"none\.parquet: not a readable points table"):
+        read_point_rows(tmp_path / "none.parquet", 0, 1)

@@ -15,7 +15,7 @@ from socl_pipeline.top.store import TopStore
 GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
     "points": (1, {"frames": 16, "mean_x": 82.0}),
     "proposals": (1, {"frames": 16, "edge_boxes": 41.69}),
-    "top_maps": (1, {"boxes": 16.0, "score": 6.4835, "extent": 32.9791, "map": 0.0589}),
+    "top_maps": (2, {"boxes": 16.0, "score": 6.4835, "extent": 32.9791, "map": 0.0589}),
     "patches": (1, {"grey": 117.223, "extent": 19.4118, "box": 31.465}),
     "train": (1, {"first_loss": 4.2274, "coverage": 0.6875}),
     "scores": (1, {"auc_socl": 0.8869, "auc_kcf": 0.8929}),

@@ -4,12 +4,18 @@ import pytest
 
 
 def stamps(folder, pattern):
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob(pattern)}
+    return {str(path): path.stat().st_mtime_ns for path in folder.glob(pattern)}
+
+
+def store_files(project):
+    """Return the bytes of every file of the published store: the digest is of the content only."""
+    store = (project.folder / "results/tiny/top_maps.zarr").resolve()
+    return {p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()}
 
 
 def test_a_run_killed_in_top_maps_keeps_its_shards(finished, fresh):
     store = "work/cache/top_maps/*/top_maps.zarr"
-    shards = f"{store}/count/c/[0-9]"  # not the .partial of a shard that is being written
+    shards = f"{store}/ledger/c/[0-9]/0/0"  # of finished shards
     fresh.kill_when(shards, "results/tiny/top_maps.zarr")
     kept = stamps(fresh.folder, shards)
     assert 0 < len(kept) < 6, "the kill came too late to test anything"
@@ -21,6 +27,7 @@ def test_a_run_killed_in_top_maps_keeps_its_shards(finished, fresh):
     assert {name: after[name] for name in kept} == kept
     assert not list(fresh.folder.glob(f"{store}/**/*.partial"))
     assert fresh.digest("top_maps") == finished.digest("top_maps")
+    assert store_files(fresh) == store_files(finished)
 
 
 def test_a_run_killed_in_training_goes_on_from_its_checkpoint(finished, project):
@@ -46,7 +53,7 @@ def test_top_maps_are_the_same_bytes_for_any_number_of_workers(project, workers)
     results = project.folder / "results"
     command = ["socl", "top_maps", "--dataset", "tiny", "--workers", workers]
     command += ["--cache", f"work/cache_{workers}", "--results", str(results)]
-    before = project.digest("top_maps")
+    before, files = project.digest("top_maps"), store_files(project)
     subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
     assert (
         (results / "tiny/top_maps.zarr")
@@ -54,3 +61,4 @@ def test_top_maps_are_the_same_bytes_for_any_number_of_workers(project, workers)
         .is_relative_to(project.folder / f"work/cache_{workers}")
     )
     assert project.digest("top_maps") == before
+    assert store_files(project) == files

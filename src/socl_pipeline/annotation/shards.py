@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from socl_pipeline.annotation.table import FrameRow, frame_rows, read_points, shard_ranges
+from socl_pipeline.annotation.table import FrameRow, frame_rows, read_point_rows, shard_ranges
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -28,7 +28,7 @@ class FrameShard:
 
     def rows(self) -> list[FrameRow]:
         """Read the shard's rows."""
-        return frame_rows(read_points(self.points).slice(self.start, len(self)), self.root)
+        return frame_rows(read_point_rows(self.points, self.start, self.stop), self.root)
 
     def __len__(self) -> int:
         return self.stop - self.start

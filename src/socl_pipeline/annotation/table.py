@@ -50,12 +50,29 @@ class FrameRow:
             )
 
 
-def read_points(path: Path) -> pa.Table:
-    """Read a points table. Raises InputError if the file is not one."""
+def read_points(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a points table, or some of its columns. Raises InputError if the file is not one."""
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: not a readable points table ({error})") from None
+
+
+def read_point_rows(path: Path, start: int, stop: int) -> pa.Table:
+    """Read the rows start to stop - 1 of a points table, and no more of the file than it takes.
+
+    Raises InputError if the file is not a points table.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            ends = np.cumsum(sizes)
+            first = int(np.searchsorted(ends, start, side="right"))
+            last = int(np.searchsorted(ends, stop, side="left"))
+            table = file.read_row_groups(list(range(first, min(last + 1, len(sizes)))))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: not a readable points table ({error})") from None
+    return table.slice(start - int(sum(sizes[:first])), stop - start)
 
 
 def frame_rows(table: pa.Table, root: Path) -> list[FrameRow]:

@@ -285,19 +285,21 @@ STAGES: dict[str, Stage] = {
             names=_DATASET,
             output="{dataset}/proposals",
             payload="proposals",
-            params=lambda config, names: config.proposals.model_dump(mode="json"),
+            params=lambda config, names: config.proposals.model_dump(
+                mode="json", exclude={"shard_frames"}
+            ),
             inputs=_from("points"),
             help="Find EdgeBoxes near each click and draw the random windows.",
         ),
         Stage(
             name="top_maps",
-            version=1,
+            version=2,
             function="socl_pipeline.top.top_maps:run",
             names=_DATASET,
             output="{dataset}/top_maps.zarr",
             payload="top_maps.zarr",
             params=lambda config, names: config.top_maps.model_dump(
-                mode="json", exclude={"objectness"}
+                mode="json", exclude={"objectness", "shard_frames"}
             ),
             inputs=_from("points proposals"),
             files=lambda job: {

@@ -74,7 +74,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         "prior": prior,
         "weights": weights,
         "training": training,
-        "skipped": skipped_section({s: summaries[s] for s in ("points", "proposals")}),
+        # what the proposals left out is among the frames without a TOP map
+        "skipped": skipped_section({s: summaries[s] for s in ("points", "top_maps")}),
         "timings": timing_rows(job.results / dataset / "benchmarks"),
         "recipes": recipe_rows(job),
         "bars": {name: data_uri(png(heat_bar(name))) for name in (HEAT, SCORES)},

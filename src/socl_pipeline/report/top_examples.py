@@ -29,7 +29,7 @@ from socl_pipeline.top.evaluation import (
     best_square,
     level_set_boxes,
 )
-from socl_pipeline.top.store import MARKER, TopStore
+from socl_pipeline.top.store import TopStore
 
 Float = NDArray[np.floating]
 
@@ -73,11 +73,6 @@ def video_codes(table: pa.Table) -> NDArray[np.integer]:
     return np.asarray(table["video"].combine_chunks().indices.to_numpy())
 
 
-def kept_counts(store: TopStore) -> NDArray[np.integer]:
-    """Return how many boxes (n,) each frame of a store keeps; 0: it was left out."""
-    return np.asarray(store.group[MARKER][:])
-
-
 def choose_rows(
     videos: NDArray[np.integer], usable: NDArray[np.bool_], boxed: NDArray[np.bool_], count: int
 ) -> list[int]:
@@ -103,7 +98,9 @@ def choose_rows(
 def top_examples(table: pa.Table, store: TopStore, root: Path, count: int) -> list[Example]:
     """Return pictures of `count` frames of different videos. Raises InputError for bad frames."""
     boxes = true_boxes(table)
-    chosen = choose_rows(video_codes(table), kept_counts(store) > 0, ~np.isnan(boxes[:, 0]), count)
+    chosen = choose_rows(
+        video_codes(table), store.column("count") > 0, ~np.isnan(boxes[:, 0]), count
+    )
     examples = []
     for row in chosen:
         (frame,) = frame_rows(table.slice(row, 1), root)
@@ -131,7 +128,7 @@ def top_strip(image: Image, point: Float, truth: Float | None, store: TopStore, 
 def compare_with_square(table: pa.Table, store: TopStore) -> PriorTest | None:
     """Measure TOP maps and the best fixed square on the sparse boxes; None if there are none."""
     boxes = true_boxes(table)
-    rows = np.flatnonzero(~np.isnan(boxes[:, 0]) & (kept_counts(store) > 0))
+    rows = np.flatnonzero(~np.isnan(boxes[:, 0]) & (store.column("count") > 0))
     if not len(rows):
         return None
     tested = rows[spread(len(rows), MOST_BOXES_TESTED)]
@@ -154,10 +151,10 @@ def spread(n: int, most: int) -> NDArray[np.intp]:
 
 def _level_sets(store: TopStore, rows: NDArray[np.intp]) -> Iterator[Float]:
     """Yield the level-set boxes (levels, 4) of ascending rows; each shard is read once."""
-    shard = int(store.group.attrs["shard_frames"])
-    for start in np.unique(rows // shard) * shard:
-        stop = min(int(start) + shard, len(store))
-        top = store.rows(int(start), stop, maps=False)
+    for start, stop in store.shards:
+        if not ((rows >= start) & (rows < stop)).any():
+            continue
+        top = store.rows(start, stop, maps=False)
         for i in rows[(rows >= start) & (rows < stop)] - start:
             kept = slice(0, int(top.count[i]))
             yield level_set_boxes(top.boxes[i, kept], top.scores[i, kept], *top.sizes[i])

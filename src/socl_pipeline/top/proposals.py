@@ -2,9 +2,11 @@
 
 The artifact is a folder: `templates.parquet` (one table for all frames) and `edgeboxes/`, one
 Parquet file per shard of rows of the points table, with a row per frame: boxes and scores as
-lists, and `problem`, the reason why a frame could not be read (null for a good one).
+lists, and `problem`, the reason why a frame could not be read (null for a good one). How many
+rows a file has stands in the metadata of the templates; the content does not depend on it.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +27,7 @@ from socl_pipeline.settings import ProposalSettings
 from socl_pipeline.top.edgeboxes import edge_boxes_near
 from socl_pipeline.top.windows import window_templates
 
+TEMPLATES = "templates.parquet"
 EDGEBOX_SCHEMA = pa.schema(
     [
         pa.field("video", pa.string()),
@@ -44,10 +47,11 @@ def shard_file(folder: Path, start: int) -> Path:
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the proposals of a dataset; returns counts and the frames that were left out."""
     settings = job.config.proposals
-    _write_templates(path / "templates.parquet", settings, job.recipe.metadata())
+    if not (path / TEMPLATES).exists():
+        _write_templates(path / TEMPLATES, settings, job.recipe.metadata())
     run_shards(
         job,
-        frame_shards(job, settings.shard_frames),
+        frame_shards(job, read_shard_frames(path)),
         lambda shard: shard_file(path, shard.start).exists(),
         partial(_find_edge_boxes, folder=path.resolve(), settings=settings),
     )
@@ -84,16 +88,24 @@ def _find_edge_boxes(shard: FrameShard, folder: Path, settings: ProposalSettings
 def _write_templates(path: Path, settings: ProposalSettings, metadata: dict[str, str]) -> None:
     templates = window_templates(settings.random)
     table = pa.table({"side": templates[:, 0], "log_aspect": templates[:, 1]})
-    metadata = metadata | {"min_side_px": repr(settings.random.min_side_px)}
+    metadata = metadata | {
+        "min_side_px": repr(settings.random.min_side_px),
+        "shard_frames": str(settings.shard_frames),
+    }
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
 
 
 def read_templates(folder: Path) -> tuple[NDArray[np.float64], float]:
     """Return the window templates (n, 2) of a proposals folder, and the smallest side in pixels."""
-    table = pq.read_table(folder / "templates.parquet")
+    table = pq.read_table(folder / TEMPLATES)
     templates = np.stack([table["side"].to_numpy(), table["log_aspect"].to_numpy()], axis=1)
     return templates, float(table.schema.metadata[b"min_side_px"])
+
+
+def read_shard_frames(folder: Path) -> int:
+    """Return how many rows of the points table each file of a proposals folder has."""
+    return int(pq.read_schema(folder / TEMPLATES).metadata[b"shard_frames"])
 
 
 @dataclass(frozen=True)
@@ -106,14 +118,12 @@ class FrameProposals:
 
 def read_edge_boxes(folder: Path, start: int, stop: int) -> list[FrameProposals]:
     """Return the EdgeBoxes of the rows start to stop - 1 of the points table."""
+    size = read_shard_frames(folder)
     found: list[FrameProposals] = []
-    for path in sorted((folder / "edgeboxes").glob("*.parquet")):
-        first = int(path.stem)
-        count = pq.read_metadata(path).num_rows
-        if first >= stop or first + count <= start:
-            continue
-        low, high = max(start - first, 0), min(stop - first, count)
-        table = pq.read_table(path, columns=["boxes", "problem"]).slice(low, high - low)
+    for first in range(start // size * size, stop, size):
+        table = pq.read_table(shard_file(folder, first), columns=["boxes", "problem"])
+        low = max(start - first, 0)
+        table = table.slice(low, stop - first - low)
         found += [
             FrameProposals(np.asarray(boxes, np.float64).reshape(-1, 4), problem)
             for boxes, problem in zip(
@@ -126,8 +136,10 @@ def read_edge_boxes(folder: Path, start: int, stop: int) -> list[FrameProposals]
 def _statistics(path: Path) -> dict[str, Any]:
     boxes, frames = 0, 0
     skipped: list[dict[str, Any]] = []
+    digest = _ContentDigest()
     for file in sorted((path / "edgeboxes").glob("*.parquet")):
-        table = pq.read_table(file, columns=["video", "frame", "scores", "problem"])
+        table = pq.read_table(file)
+        digest.update(table)
         frames += table.num_rows
         boxes += int(pc.sum(pc.list_value_length(table["scores"])).as_py() or 0)
         bad = table.filter(pc.is_valid(table["problem"]))
@@ -139,4 +151,33 @@ def _statistics(path: Path) -> dict[str, Any]:
         "frames": frames,
         "edge_boxes_per_frame": round(boxes / max(frames, 1), 2),
         "skipped": skipped,
+        "digest": digest.finish(*read_templates(path)),
     }
+
+
+class _ContentDigest:
+    """A hash of the proposals' values in row order: how they are cut into files does not show."""
+
+    def __init__(self) -> None:
+        self.digests = {n: hashlib.sha256() for n in ("rows", "frame", "boxes", "scores", "count")}
+
+    def update(self, table: pa.Table) -> None:
+        """Take in the next rows."""
+        for video, problem in zip(table["video"].to_pylist(), table["problem"], strict=True):
+            # the reason names files where they lie now, which is no part of the content
+            self.digests["rows"].update(f"{video!r} {problem.is_valid}\n".encode())
+        boxes = pc.list_flatten(pc.list_flatten(table["boxes"]))
+        arrays = {
+            "frame": table["frame"],
+            "boxes": boxes,
+            "scores": pc.list_flatten(table["scores"]),
+            "count": pc.list_value_length(table["scores"]),
+        }
+        for name, values in arrays.items():
+            self.digests[name].update(values.to_numpy().tobytes())
+
+    def finish(self, templates: NDArray[np.float64], min_side: float) -> str:
+        """Return the hash, with that of the templates in it."""
+        parts = [f"{name} {digest.hexdigest()}" for name, digest in self.digests.items()]
+        parts += [hashlib.sha256(templates.tobytes()).hexdigest(), repr(min_side)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()

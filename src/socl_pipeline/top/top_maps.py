@@ -13,22 +13,37 @@ from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
+from socl_pipeline.top.check import require_sound
+from socl_pipeline.top.ledger import shard_done
+from socl_pipeline.top.left_out import skipped_frames, write_reasons
 from socl_pipeline.top.maps import score_map, top_map
 from socl_pipeline.top.objectness import load_objectness
-from socl_pipeline.top.proposals import read_edge_boxes, read_templates
+from socl_pipeline.top.proposals import FrameProposals, read_edge_boxes, read_templates
 from socl_pipeline.top.scoring import FrameScorer, map_region, top_extent
-from socl_pipeline.top.store import TopRows, TopStore, create_store, shard_done, write_rows
+from socl_pipeline.top.store import (
+    SCORED,
+    UNREADABLE,
+    Layout,
+    TopRows,
+    TopStore,
+    content_digest,
+    create_store,
+    write_rows,
+)
+
+RENDERING_GAIN = 10.0  # of `maps`; the default of models.NAME.top_gain
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
     settings = job.config.top_maps
     load_objectness(settings.objectness)  # an unreadable file must not wait for the workers
-    _create(job, path, read_points(job.input("points")))
+    _create(job, path)
+    store = TopStore(path)  # an unfinished one goes on with the shard size that it was begun with
     run_shards(
         job,
-        frame_shards(job, settings.shard_frames),
-        lambda shard: shard_done(path, shard.start, settings.shard_frames),
+        frame_shards(job, store.shard_frames),
+        lambda shard: shard_done(path, shard.start // store.shard_frames),
         partial(
             _score_shard,
             store=path.resolve(),
@@ -38,26 +53,30 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     )
     for leftover in path.rglob("*.partial"):  # of a writer that was killed
         leftover.unlink()
+    require_sound(path)
     return _statistics(path)
 
 
-def _create(job: Job, path: Path, table: Any) -> None:
+def _create(job: Job, path: Path) -> None:
     settings = job.config.top_maps
+    table = read_points(job.input("points"), ["video", "frame"])
     video = table["video"].combine_chunks()
     create_store(
         path,
-        table.num_rows,
-        settings.top_k,
-        settings.map_size,
-        settings.shard_frames,
-        {
-            "recipe": json.loads(job.recipe.metadata()["socl_recipe"]),
-            "video_names": video.dictionary.to_pylist(),
-            "clip": settings.clip,
-            "gain": 10.0,
-        },
+        Layout(table.num_rows, settings.top_k, settings.map_size, settings.shard_frames),
+        job.recipe.key,
         video.indices.to_numpy().astype(np.int32),
         table["frame"].to_numpy().astype(np.int32),
+        {
+            "recipe": json.loads(job.recipe.metadata()["socl_recipe"]),
+            "points": {"rows": table.num_rows, "digest": job.recipe.inputs["points"]},
+            "video_names": video.dictionary.to_pylist(),
+        },
+        {
+            "clip": settings.clip,
+            "gain": RENDERING_GAIN,
+            "region_rule": f"a square around the click, {settings.map_context:g} extents wide",
+        },
     )
 
 
@@ -66,13 +85,18 @@ def _score_shard(shard: FrameShard, store: Path, proposals: Path, settings: TopM
     scorer = FrameScorer(templates, min_side, load_objectness(settings.objectness), settings)
     found = read_edge_boxes(proposals, shard.start, shard.stop)
     rows = _empty_rows(len(shard), settings)
+    reasons: dict[int, str] = {}
     for i, (row, near) in enumerate(zip(shard.rows(), found, strict=True)):
         rows.points[i] = row.point
         rows.sizes[i] = row.width, row.height
-        if near.problem is None:
-            _score_frame(rows, i, row, near.boxes, scorer)
-        elif not shard.skip_bad_frames:
-            raise InputError(f"{near.problem}; mend it, or pass --on-bad-frame skip")
+        try:
+            _score_frame(rows, i, row, near, scorer)
+        except InputError as error:
+            if not shard.skip_bad_frames:
+                raise InputError(f"{error}; mend it, or pass --on-bad-frame skip") from None
+            rows.status[i] = UNREADABLE
+            reasons[shard.start + i] = str(error)
+    write_reasons(store, shard.start, reasons)
     write_rows(store, shard.start, rows)
 
 
@@ -82,6 +106,7 @@ def _empty_rows(n: int, settings: TopMapSettings) -> TopRows:
         boxes=np.zeros((n, k, 4), np.float32),
         scores=np.zeros((n, k), np.float32),
         count=np.zeros(n, np.int64),
+        status=np.full(n, SCORED),
         points=np.zeros((n, 2), np.float32),
         sizes=np.zeros((n, 2), np.int64),
         extents=np.zeros(n, np.float32),
@@ -91,25 +116,33 @@ def _empty_rows(n: int, settings: TopMapSettings) -> TopRows:
 
 
 def _score_frame(
-    rows: TopRows, i: int, row: FrameRow, edge_boxes: np.ndarray, scorer: FrameScorer
+    rows: TopRows, i: int, row: FrameRow, near: FrameProposals, scorer: FrameScorer
 ) -> None:
+    if near.problem is not None:
+        raise InputError(near.problem)
     settings = scorer.settings
-    boxes, scores = scorer.kept_boxes(row.read(), row.point, edge_boxes)
+    boxes, scores = scorer.kept_boxes(row.read(), row.point, near.boxes)
     rows.boxes[i, : len(boxes)], rows.scores[i, : len(scores)] = boxes, scores
     rows.count[i] = len(boxes)
     rows.extents[i] = top_extent(boxes, scores)
     rows.regions[i] = map_region(row.point, float(rows.extents[i]), settings.map_context)
     size = settings.map_size
-    probability = top_map(score_map(boxes, scores, rows.regions[i], size, size), settings.clip)
+    values = score_map(boxes, scores, rows.regions[i], size, size)
+    probability = top_map(values, settings.clip, RENDERING_GAIN)
     rows.maps[i] = probability / probability.max()
 
 
 def _statistics(path: Path) -> dict[str, Any]:
-    count, extents = TopStore(path).column("count"), TopStore(path).column("extents")
-    good = count > 0
+    store = TopStore(path)
+    count, extents = store.column("count"), store.column("extents")
+    good = store.column("status") == SCORED
+    skipped = skipped_frames(store, path)
     return {
         "frames": len(count),
-        "left_out": int((~good).sum()),
+        "left_out": len(skipped),
         "boxes_per_frame": round(float(count[good].mean()), 2) if good.any() else 0.0,
         "median_extent_px": round(float(np.median(extents[good])), 2) if good.any() else 0.0,
+        "skipped": skipped,
+        # neither the shard size nor the recipe is part of it: equal maps leave what follows alone
+        "digest": content_digest(store),
     }
