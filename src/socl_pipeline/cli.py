@@ -4,17 +4,22 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from socl_pipeline import __version__
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target
-from socl_pipeline.settings import Config, load_config
+from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_dataset
+from socl_pipeline.settings import Config, DatasetSettings, load_config
+
+if TYPE_CHECKING:
+    from socl_pipeline.top.clicked_objects import ObjectSource
 
 CONFIG_HELP = "Config file (YAML)."
 DEFAULT_CONFIG = "config/demo.yaml"
+DEFAULT_SCENES = 400  # for fit-objectness: what the shipped tables were fitted on
+_PATH = click.Path(path_type=Path)
 READS_FRAMES = ("points", "proposals", "top_maps", "patches")
 
 
@@ -189,13 +194,82 @@ def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
 @cli.command("fit-objectness")
 @click.option("--scenes", type=click.IntRange(min=1), default=400, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON to write.")
-def fit_objectness_command(scenes: int, out: Path) -> None:
-    """Fit the objectness tables on procedural scenes (the shipped ones were made so)."""
-    from socl_pipeline.pipeline.artifact import write_atomic
-    from socl_pipeline.top.fit import fit_on_scenes
+def fit_objectness_command(
+    out: Path,
+    release: Path | None,
+    ed_bins: Any,
+    working_side: int,
+    size_cue: bool,
+    theta_search: bool,
+    plot: Path | None,
+    log: Path | None,
+    **sources: Any,
+) -> None:
+    """Fit the objectness tables, or convert released ones, and plot how reliable they are.
 
-    write_atomic(out, fit_on_scenes(scenes).to_json())
-    click.echo(f"{out}: fitted on {scenes} scenes", err=True)
+    Give one of --scenes (the shipped tables were made with --scenes 400, which is the default),
+    --manifest, --boxes with --images, or --release. `top_maps.objectness` of the config takes
+    the JSON.
+    """
+    from socl_pipeline.pipeline.artifact import write_atomic
+    from socl_pipeline.pipeline.progress import Progress, logging_to
+    from socl_pipeline.top.fit import FitOptions, fit_tables, fit_windows
+    from socl_pipeline.top.release import read_release
+    from socl_pipeline.top.reliability import held_out, write_plot
+
+    options = FitOptions(working_side, size_cue, theta_search)
+    _only_one_source(release=release, **sources)
+    with logging_to(log):
+        if release is not None:
+            model, result = read_release(release, ed_bins), None
+        else:
+            source = _object_source(**sources)
+            with Progress("fit-objectness", source.total, "boxes") as progress:
+                windows, thetas = fit_windows(source.objects, options, progress.advance)
+            model = fit_tables(windows, thetas, source.name, options)
+            result = held_out(windows, thetas, options)
+    write_atomic(out, model.to_json())
+    write_plot(plot or out.with_suffix(".png"), model, result)
+    click.echo(f"{out}: from {model.provenance['source']}", err=True)
+    if result is not None:
+        click.echo(result.sentence(), err=True)
+
+
+def _only_one_source(boxes: Path | None, images: Path | None, **sources: Any) -> None:
+    """Raise InputError if the options of fit-objectness name several sources."""
+    named = {"--boxes": boxes} | {
+        f"--{name}": sources[name] for name in ("scenes", "manifest", "release")
+    }
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"fit-objectness: {' and '.join(given)} exclude each other; give one")
+    if (boxes is None) != (images is None):
+        raise InputError("fit-objectness: --boxes FILE.csv and --images FOLDER belong together")
+
+
+def _object_source(
+    scenes: int | None,
+    manifest: Path | None,
+    root: Path | None,
+    split: str,
+    every: int,
+    max_frames: int,
+    boxes: Path | None,
+    images: Path | None,
+) -> "ObjectSource":
+    """Return what fit-objectness learns from."""
+    from socl_pipeline.top.boxed_frames import csv_frames, dataset_frames
+    from socl_pipeline.top.clicked_objects import frame_source, scene_source
+
+    if manifest is not None:
+        entry = DatasetSettings(manifest=manifest, root=root and str(root), split=split)
+        dataset = open_dataset(entry)
+        part = f" {split}" if dataset.manifest.splits else ""
+        name = f"{dataset.manifest.name}{part}, every {every}, at most {max_frames} frames"
+        return frame_source(name, dataset_frames(dataset, every, max_frames))
+    if boxes is not None and images is not None:
+        return frame_source(boxes.name, csv_frames(boxes, images))
+    return scene_source(scenes or DEFAULT_SCENES)
 
 
 @cli.command()
