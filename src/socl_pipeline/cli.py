@@ -192,8 +192,46 @@ def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
 
 
 @cli.command("fit-objectness")
-@click.option("--scenes", type=click.IntRange(min=1), default=400, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON to write.")
+@click.option("--out", type=_PATH, required=True, help="JSON to write.")
+@click.option("--scenes", type=click.IntRange(min=1), help="Learn from procedural scenes.")
+@click.option("--manifest", type=_PATH, help="Learn from the boxes of this dataset.")
+@click.option("--root", type=_PATH, help="Of the dataset; default: the manifest's root.")
+@click.option("--split", default="train", show_default=True, help="Of a GOT-10k-like dataset.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Take every n-th boxed frame of each video.",
+)
+@click.option(
+    "--max-frames",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Of the dataset, spread over its videos.",
+)
+@click.option("--boxes", type=_PATH, help="Learn from a CSV: image,x,y,w,h (0-based pixels).")
+@click.option("--images", type=_PATH, help="Folder of the images that --boxes names.")
+@click.option("--release", type=_PATH, help="Convert the objectness release's folder Data.")
+@click.option(
+    "--ed-bins",
+    type=click.Choice(["as_shipped", "corrected"]),
+    default="corrected",
+    show_default=True,
+    help="With --release: its own look-up of edge density, or one that fits its bins.",
+)
+@click.option(
+    "--working-side",
+    type=click.IntRange(min=64),
+    default=480,
+    show_default=True,
+    help="Long side at which cues are computed; set top_maps.working_side to the same.",
+)
+@click.option("--size-cue", is_flag=True, help="Also learn the windows' size: for this data only.")
+@click.option("--theta-search", is_flag=True, help="Also fit the surround of CC and ring of ED.")
+@click.option("--plot", type=_PATH, help="PNG to write; default: beside the JSON.")
+@click.option("--log", type=_PATH, help="Also write log lines here.")
 def fit_objectness_command(
     out: Path,
     release: Path | None,
