@@ -94,13 +94,13 @@ def _parameters(folder: Path) -> tuple[float, CueSettings]:
 
 
 def _load(path: Path, name: str) -> Any:
-    try:
-        content = loadmat(path, squeeze_me=True, struct_as_record=False)
-    except FileNotFoundError:
+    if not path.is_file():
         raise InputError(
             f"{path}: no such file; --release takes the release's folder `Data`, which has "
             "params.mat and MSlikelihood.mat, CClikelihood.mat and EDlikelihood.mat"
-        ) from None
+        )
+    try:
+        content = loadmat(path, squeeze_me=True, struct_as_record=False)
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
         raise InputError(f"{path}: not a MATLAB file that SciPy reads ({error})") from None
     if name not in content:

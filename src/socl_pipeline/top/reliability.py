@@ -21,6 +21,7 @@ Float = NDArray[np.floating]
 FOLDS = 5
 FOLD_SEED = 0
 BINS = 10  # of the predicted probability, equally wide
+MOST_EVIDENCE = 5.0  # shown, in nats
 NAMES = {"ms": "MS (saliency)", "cc": "CC (contrast)", "ed": "ED (edges)", "size": "SZ (ln size)"}
 
 
@@ -178,6 +179,8 @@ def _draw_tables(part: Any, model: ObjectnessModel) -> None:
         )
         ax.set_xlabel(NAMES[cue])
         _plain(ax)
+    low, high = axes[0].get_ylim()  # empty bins of the release reach 36
+    axes[0].set_ylim(max(low, -MOST_EVIDENCE), min(high, MOST_EVIDENCE))
     axes[0].set_ylabel("ln p(cue | object)\n- ln p(cue | background)")
 
 
