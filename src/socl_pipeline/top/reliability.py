@@ -156,7 +156,7 @@ def _draw_reliability(part: Any, result: HeldOut) -> None:
     left.legend(loc="upper left", fontsize=9, framealpha=0.9, edgecolor="#CCCCCC")
     middle = (np.arange(BINS) + 0.5) / BINS
     shown = right.bar(middle[known], count[known], width=0.9 / BINS, color=OKABE_ITO[5])
-    right.bar_label(shown, labels=[f"{c:,}" for c in count[known]], fontsize=8, padding=2)
+    right.bar_label(shown, labels=[f"{c:,}" for c in count[known]], fontsize=7, padding=2)
     right.set_yscale("log")
     right.set(xlim=(0, 1), ylim=(0.7, count.max() * 4))
     right.set_xlabel("Predicted posterior")
@@ -179,7 +179,7 @@ def _draw_tables(part: Any, model: ObjectnessModel) -> None:
         )
         ax.set_xlabel(NAMES[cue])
         _plain(ax)
-    low, high = axes[0].get_ylim()  # empty bins of the release reach 36
+    low, high = axes[0].get_ylim()  # empty bins of the release go beyond 20
     axes[0].set_ylim(max(low, -MOST_EVIDENCE), min(high, MOST_EVIDENCE))
     axes[0].set_ylabel("ln p(cue | object)\n- ln p(cue | background)")
 
@@ -189,7 +189,10 @@ def _outer(edges: Float) -> Float:
     if not len(edges):
         return np.array([0.0, 1.0])
     step = max(float(np.ptp(edges)) / max(len(edges) - 1, 1), 1e-6)
-    return np.array([edges[0] - step, *edges, edges[-1] + step])
+    low = edges[0] - step
+    if edges[0] >= 0:  # all cues but the log of the size start at 0
+        low = max(low, 0.0)
+    return np.array([low, *edges, edges[-1] + step])
 
 
 def _plain(ax: Any) -> None:
