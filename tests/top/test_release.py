@@ -1,6 +1,7 @@
 """Reading the objectness release, and what its own output for one photo says about our maps."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,16 @@ from scipy.io import loadmat, savemat
 from scipy.stats import spearmanr
 
 from socl_pipeline.cli import cli
+from socl_pipeline.datasets.images import image_size
 from socl_pipeline.errors import InputError
+from socl_pipeline.top.boxed_frames import csv_frames
+from socl_pipeline.top.clicked_objects import frame_source
 from socl_pipeline.top.cues import CUES, window_cues
+from socl_pipeline.top.fit import FitOptions, fit_windows
 from socl_pipeline.top.maps import score_map
 from socl_pipeline.top.objectness import load_objectness
 from socl_pipeline.top.release import read_release
+from socl_pipeline.top.reliability import held_out, within_object_auc
 
 SIZES = {"MS": 501, "CC": 201, "ED": 101}
 
@@ -168,3 +174,34 @@ def test_the_released_thetas_and_tables(release):
     assert model.prior == pytest.approx(0.0797)
     ratio, edges = model.log_ratio["cc"], model.edges["cc"]
     assert ratio[np.searchsorted(edges, 0.02)] < -0.7 and ratio[np.searchsorted(edges, 1)] > 1.5
+
+
+@pytest.fixture(scope="module")
+def training_boxes(release, tmp_path_factory):
+    """The boxes that the release was fitted on as a CSV; 1-based corners and .png there."""
+    content = loadmat(
+        release / "training_images/structGT.mat", squeeze_me=True, struct_as_record=False
+    )
+    lines = [
+        f"{Path(entry.img).with_suffix('.jpg')},{x0 - 1},{y0 - 1},{x1 - x0 + 1},{y1 - y0 + 1}"
+        for entry in content["structGT"]
+        for x0, y0, x1, y1 in np.atleast_2d(entry.boxes).astype(int)
+    ]
+    table = tmp_path_factory.mktemp("boxes") / "boxes.csv"
+    table.write_text("\n".join(["image,x,y,w,h", *lines]) + "\n")
+    return table
+
+
+def test_the_training_images_can_be_fitted_on(release, training_boxes):
+    frames = csv_frames(training_boxes, release / "training_images")
+    assert len(frames) == 50 and sum(len(frame.boxes) for frame in frames) == 291
+    for frame in frames:
+        width, height = image_size(frame.path)
+        assert (frame.boxes[:, :2] >= 0).all()
+        assert (frame.boxes[:, :2] + frame.boxes[:, 2:] <= [width, height]).all()
+    some = [replace(frame, boxes=frame.boxes[:1]) for frame in frames[::5]]
+    options = FitOptions(working_side=240)
+    windows, thetas = fit_windows(frame_source("some", some).objects, options)
+    assert windows.counts()["boxes"] == 10
+    assert held_out(windows, thetas, options).object_auc > 0.55
+    assert within_object_auc(load_objectness().posterior(windows.cues), windows) > 0.6
