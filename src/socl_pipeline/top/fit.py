@@ -15,7 +15,7 @@ from socl_pipeline import __version__
 from socl_pipeline.boxes import iou
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import EdgeBoxSettings, RandomWindowSettings
-from socl_pipeline.top.clicked_objects import CLICK_ERROR, FIT_SEED, ClickedObject, scene_source
+from socl_pipeline.top.clicked_objects import CLICK_ERROR, FIT_SEED, ClickedObject
 from socl_pipeline.top.cues import CUES, CueSettings, window_cues
 from socl_pipeline.top.edgeboxes import edge_boxes_near
 from socl_pipeline.top.edges import shrink
@@ -204,11 +204,3 @@ def fit_tables(
     }
     log_side = windows.log_side if options.size_cue else None
     return fit_objectness(windows.cues, windows.is_object, provenance, log_side, thetas)
-
-
-def fit_on_scenes(scenes: int, options: FitOptions | None = None) -> ObjectnessModel:
-    """Return tables fitted on so many procedural scenes."""
-    options = options or FitOptions()
-    source = scene_source(scenes, options.seed)
-    windows, thetas = fit_windows(source.objects, options)
-    return fit_tables(windows, thetas, source.name, options)
