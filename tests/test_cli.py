@@ -146,8 +146,37 @@ def test_demo_data_needs_something_to_draw(socl, drawable):
 
 def test_fit_objectness(socl, tmp_path):
     out = tmp_path / "tables.json"
-    socl("fit-objectness", "--scenes", 2, "--out", out)
-    assert load_objectness(out).provenance.startswith("2 procedural scenes")
+    result = socl("fit-objectness", "--scenes", 2, "--out", out)
+    assert load_objectness(out).provenance["source"] == "2 procedural scenes"
+    assert "2-fold held out: AUC 0." in result.stderr.splitlines()[-1]
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fit_objectness_on_a_dataset(socl, demo, tmp_path):
+    out = tmp_path / "tables.json"
+    options = ("--manifest", demo.manifest, "--split", "val", "--every", 2, "--max-frames", 3)
+    socl("fit-objectness", *options, "--size-cue", "--plot", tmp_path / "p.png", "--out", out)
+    model = load_objectness(out)
+    assert model.provenance["source"] == "demo val, every 2, at most 3 frames"
+    assert model.provenance["boxes"] == 3 and model.provenance["videos_or_images"] == 2
+    assert model.cues[-1] == "size"
+    assert (tmp_path / "p.png").exists() and not out.with_suffix(".png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--scenes", 2, "--manifest", "m.yaml"), "--scenes and --manifest exclude each other"),
+        (("--boxes", "b.csv"), "--boxes FILE.csv and --images FOLDER belong together"),
+        (("--boxes", "no.csv", "--images", "."), r"no\.csv: cannot be read"),
+        (("--manifest", "no.yaml"), "no.yaml: no such manifest"),
+        (("--release", "nowhere"), "params.mat: no such file|likelihood.mat: no such file"),
+    ],
+)
+def test_fit_objectness_names_what_it_cannot_use(socl, tmp_path, options, expected):
+    with pytest.raises(InputError, match=expected):
+        socl("fit-objectness", *options, "--out", tmp_path / "t.json")
+    assert not (tmp_path / "t.json").exists()
 
 
 def test_schema_describes_every_section(socl):

@@ -4,17 +4,22 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from socl_pipeline import __version__
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target
-from socl_pipeline.settings import Config, load_config
+from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_dataset
+from socl_pipeline.settings import Config, DatasetSettings, load_config
+
+if TYPE_CHECKING:
+    from socl_pipeline.top.clicked_objects import ObjectSource
 
 CONFIG_HELP = "Config file (YAML)."
 DEFAULT_CONFIG = "config/demo.yaml"
+DEFAULT_SCENES = 400  # for fit-objectness: what the shipped tables were fitted on
+_PATH = click.Path(path_type=Path)
 READS_FRAMES = ("points", "proposals", "top_maps", "patches")
 
 
@@ -187,15 +192,122 @@ def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
 
 
 @cli.command("fit-objectness")
-@click.option("--scenes", type=click.IntRange(min=1), default=400, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON to write.")
-def fit_objectness_command(scenes: int, out: Path) -> None:
-    """Fit the objectness tables on procedural scenes (the shipped ones were made so)."""
-    from socl_pipeline.pipeline.artifact import write_atomic
-    from socl_pipeline.top.fit import fit_on_scenes
+@click.option("--out", type=_PATH, required=True, help="JSON to write.")
+@click.option("--scenes", type=click.IntRange(min=1), help="Learn from procedural scenes.")
+@click.option("--manifest", type=_PATH, help="Learn from the boxes of this dataset.")
+@click.option("--root", type=_PATH, help="Of the dataset; default: the manifest's root.")
+@click.option("--split", default="train", show_default=True, help="Of a GOT-10k-like dataset.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Take every n-th boxed frame of each video.",
+)
+@click.option(
+    "--max-frames",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Of the dataset, spread over its videos.",
+)
+@click.option("--boxes", type=_PATH, help="Learn from a CSV: image,x,y,w,h (0-based pixels).")
+@click.option("--images", type=_PATH, help="Folder of the images that --boxes names.")
+@click.option("--release", type=_PATH, help="Convert the objectness release's folder Data.")
+@click.option(
+    "--ed-bins",
+    type=click.Choice(["as_shipped", "corrected"]),
+    default="corrected",
+    show_default=True,
+    help="With --release: its own look-up of edge density, or one that fits its bins.",
+)
+@click.option(
+    "--working-side",
+    type=click.IntRange(min=64),
+    default=480,
+    show_default=True,
+    help="Long side at which cues are computed; set top_maps.working_side to the same.",
+)
+@click.option("--size-cue", is_flag=True, help="Also learn the windows' size: for this data only.")
+@click.option("--theta-search", is_flag=True, help="Also fit the surround of CC and ring of ED.")
+@click.option("--plot", type=_PATH, help="PNG to write; default: beside the JSON.")
+@click.option("--log", type=_PATH, help="Also write log lines here.")
+def fit_objectness_command(
+    out: Path,
+    release: Path | None,
+    ed_bins: Any,
+    working_side: int,
+    size_cue: bool,
+    theta_search: bool,
+    plot: Path | None,
+    log: Path | None,
+    **sources: Any,
+) -> None:
+    """Fit the objectness tables, or convert released ones, and plot how reliable they are.
 
-    write_atomic(out, fit_on_scenes(scenes).to_json())
-    click.echo(f"{out}: fitted on {scenes} scenes", err=True)
+    Give one of --scenes (the shipped tables were made with --scenes 400, which is the default),
+    --manifest, --boxes with --images, or --release. `top_maps.objectness` of the config takes
+    the JSON.
+    """
+    from socl_pipeline.pipeline.artifact import write_atomic
+    from socl_pipeline.pipeline.progress import Progress, logging_to
+    from socl_pipeline.top.fit import FitOptions, fit_tables, fit_windows
+    from socl_pipeline.top.release import read_release
+    from socl_pipeline.top.reliability import held_out, write_plot
+
+    options = FitOptions(working_side, size_cue, theta_search)
+    _only_one_source(release=release, **sources)
+    with logging_to(log):
+        if release is not None:
+            model, result = read_release(release, ed_bins), None
+        else:
+            source = _object_source(**sources)
+            with Progress("fit-objectness", source.total, "boxes") as progress:
+                windows, thetas = fit_windows(source.objects, options, progress.advance)
+            model = fit_tables(windows, thetas, source.name, options)
+            result = held_out(windows, thetas, options)
+    write_atomic(out, model.to_json())
+    write_plot(plot or out.with_suffix(".png"), model, result)
+    click.echo(f"{out}: from {model.provenance['source']}", err=True)
+    if result is not None:
+        click.echo(result.sentence(), err=True)
+
+
+def _only_one_source(boxes: Path | None, images: Path | None, **sources: Any) -> None:
+    """Raise InputError if the options of fit-objectness name several sources."""
+    named = {"--boxes": boxes} | {
+        f"--{name}": sources[name] for name in ("scenes", "manifest", "release")
+    }
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"fit-objectness: {' and '.join(given)} exclude each other; give one")
+    if (boxes is None) != (images is None):
+        raise InputError("fit-objectness: --boxes FILE.csv and --images FOLDER belong together")
+
+
+def _object_source(
+    scenes: int | None,
+    manifest: Path | None,
+    root: Path | None,
+    split: str,
+    every: int,
+    max_frames: int,
+    boxes: Path | None,
+    images: Path | None,
+) -> "ObjectSource":
+    """Return what fit-objectness learns from."""
+    from socl_pipeline.top.boxed_frames import csv_frames, dataset_frames
+    from socl_pipeline.top.clicked_objects import frame_source, scene_source
+
+    if manifest is not None:
+        entry = DatasetSettings(manifest=manifest, root=root and str(root), split=split)
+        dataset = open_dataset(entry)
+        part = f" {split}" if dataset.manifest.splits else ""
+        name = f"{dataset.manifest.name}{part}, every {every}, at most {max_frames} frames"
+        return frame_source(name, dataset_frames(dataset, every, max_frames))
+    if boxes is not None and images is not None:
+        return frame_source(boxes.name, csv_frames(boxes, images))
+    return scene_source(scenes or DEFAULT_SCENES)
 
 
 @cli.command()

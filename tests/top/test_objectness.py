@@ -5,8 +5,15 @@ import numpy as np
 import pytest
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.top.cues import CUES
-from socl_pipeline.top.objectness import BINS, FORMAT, fit_objectness, load_objectness
+from socl_pipeline.top.cues import CUES, CueSettings
+from socl_pipeline.top.objectness import (
+    BINS,
+    FORMAT,
+    SIZE,
+    fit_objectness,
+    load_objectness,
+    relative_log_side,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def model(data):
-    return fit_objectness(*data, "test data")
+    return fit_objectness(*data, {"source": "test data", "boxes": 3})
 
 
 def slow_posterior(model, cue_values):
@@ -59,7 +66,7 @@ def test_bins_hold_equally_many_windows(data, model):
 
 def test_a_cue_of_few_values_makes_few_bins():
     cues = np.tile([[0.0, 1, 2], [0, 3, 2]], (50, 1))[:-1]
-    fitted = fit_objectness(cues, cues[:, 1] == 3, "few values")
+    fitted = fit_objectness(cues, cues[:, 1] == 3, {"source": "few values"})
     assert len(fitted.log_ratio["ms"]) == 1 and fitted.log_ratio["ms"][0] == 0
     assert fitted.edges["cc"].tolist() == [3]
     np.testing.assert_allclose(np.exp(fitted.log_ratio["cc"]), [52 / 51 / 51, 50 / 51 * 52])
@@ -84,16 +91,66 @@ def test_json_round_trip(tmp_path, data, model):
     path = tmp_path / "model.json"
     path.write_text(model.to_json())
     loaded = load_objectness(path)
-    assert loaded.provenance == "test data"
+    assert loaded.provenance == {"source": "test data", "boxes": 3}
     np.testing.assert_allclose(
         loaded.posterior(data[0][:500]), model.posterior(data[0][:500]), atol=2e-3
     )
     assert loaded.to_json() == model.to_json()
 
 
+def test_a_model_of_some_cues_ignores_the_others(tmp_path, data, model):
+    content = json.loads(model.to_json())
+    del content["cues"]["ms"]
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(content))
+    two = load_objectness(path)
+    assert two.cues == ("cc", "ed")
+    values = data[0][:50].copy()
+    expected = two.posterior(values)
+    values[:, 0] = 1e3
+    np.testing.assert_array_equal(two.posterior(values), expected)
+    assert np.abs(expected - model.posterior(data[0][:50])).max() > 0.001
+
+
+def test_thetas_are_kept(tmp_path, data):
+    thetas = CueSettings((8, 16), (0.5, 0.25), 50.0, 40.0)
+    path = tmp_path / "model.json"
+    fitted = fit_objectness(*data, {"source": "x"}, thetas=thetas)
+    path.write_text(fitted.to_json())
+    assert load_objectness(path).thetas == thetas
+
+
+def test_a_table_of_sizes(tmp_path, data):
+    cues, labels = data
+    log_side = np.where(labels, -1.0, -3.0) + np.random.default_rng(4).normal(0, 1, len(labels))
+    fitted = fit_objectness(cues, labels, {"source": "x"}, log_side)
+    path = tmp_path / "model.json"
+    path.write_text(fitted.to_json())
+    loaded = load_objectness(path)
+    assert loaded.cues == (*CUES, SIZE)
+    same = np.tile(cues[:1], (2, 1))
+    small, large = loaded.posterior(same, np.array([-4.0, 0.0]))
+    assert large > small + 0.1
+    with pytest.raises(KeyError, match=SIZE):
+        loaded.posterior(same)
+
+
+def test_relative_side_is_the_root_of_the_share():
+    windows = np.array([[3.0, 4, 20, 10], [0, 0, 40, 20]])
+    np.testing.assert_allclose(np.exp(relative_log_side(windows, 40, 20)), [0.5, 1])
+
+
+@pytest.mark.parametrize("labels", [[True] * 3, [False] * 3])
+def test_there_must_be_objects_and_background(labels):
+    with pytest.raises(InputError, match="both objects and background"):
+        fit_objectness(np.zeros((3, 3)), np.array(labels), {"source": "x"})
+
+
 def test_the_shipped_tables():
     shipped = load_objectness()
-    assert 0.05 < shipped.prior < 0.3 and "procedural" in shipped.provenance
+    assert 0.05 < shipped.prior < 0.3 and "procedural" in shipped.provenance["source"]
+    assert shipped.cues == CUES and shipped.thetas == CueSettings()
+    assert shipped.provenance["working_side"] == 480
     for cue in CUES:
         assert (np.diff(shipped.edges[cue]) > 0).all()
         assert len(shipped.log_ratio[cue]) == len(shipped.edges[cue]) + 1
@@ -111,7 +168,19 @@ def trend(model, cue):
     ("change", "expected"),
     [
         (lambda m: m.update(format="other"), f"format 'other', expected {FORMAT!r}"),
-        (lambda m: m["cues"].pop("cc"), "not a fitted objectness model"),
+        (
+            lambda m: m.update(format="socl-objectness-1"),
+            "make the file with `socl fit-objectness`",
+        ),
+        (lambda m: m["cues"].update(ss=m["cues"].pop("cc")), "unknown cue 'ss'; known: ms, cc"),
+        (lambda m: m["cues"].clear(), "there is no table in `cues`"),
+        (lambda m: m["cues"]["cc"]["edges"].reverse(), "cue cc needs rising edges"),
+        (lambda m: m.update(prior=1.0), "prior 1 is not between 0 and 1"),
+        (lambda m: m.update(provenance="photos"), "not a fitted objectness model"),
+        (lambda m: m["provenance"].update(source=3), "provenance.source is not a text"),
+        (lambda m: m.pop("thetas"), "not a fitted objectness model"),
+        (lambda m: m["thetas"]["ms_scales"].pop(), "one ms_threshold for each of the ms_scales"),
+        (lambda m: m["thetas"].update(cc_theta=0), "every theta must be greater than 0"),
         (lambda m: m["cues"]["ed"]["edges"].pop(), "cue ed needs one more log_ratio than edges"),
         (lambda m: m.pop("prior"), "not a fitted objectness model"),
         (lambda m: m["cues"]["ms"].update(edges=["a"]), "not a fitted objectness model"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,9 +7,9 @@ from hypothesis import strategies as st
 
 from socl_pipeline.boxes import centers, pairwise_iou
 from socl_pipeline.settings import RandomWindowSettings, TopMapSettings
-from socl_pipeline.top.cues import window_cues
+from socl_pipeline.top.cues import CueSettings, window_cues
 from socl_pipeline.top.edges import shrink
-from socl_pipeline.top.objectness import load_objectness
+from socl_pipeline.top.objectness import SIZE, load_objectness, relative_log_side
 from socl_pipeline.top.scoring import FrameScorer, map_region, top_extent
 from socl_pipeline.top.windows import window_templates
 
@@ -61,6 +63,21 @@ def test_large_frames_are_scored_at_the_working_side(scorer, image):
     expected = load_objectness().posterior(window_cues(small, boxes * scale))
     np.testing.assert_allclose(scores, expected)
     assert (boxes[:, :2] + boxes[:, 2:]).max() > 180, "boxes are in pixels of the large frame"
+
+
+def test_a_model_brings_its_thetas_and_may_use_sizes(scorer, image):
+    thetas = CueSettings(cc_theta=40.0, ed_theta=60.0)
+    shipped = load_objectness()
+    model = replace(
+        shipped,
+        edges=shipped.edges | {SIZE: np.array([-1.5, -1.0])},
+        log_ratio=shipped.log_ratio | {SIZE: np.array([-2.0, 1.0, 0.0])},
+        thetas=thetas,
+    )
+    boxes, scores = replace(scorer(), model=model).kept_boxes(image, POINT, np.zeros((0, 4)))
+    cues = window_cues(image, boxes, thetas)
+    expected = model.posterior(cues, relative_log_side(boxes, 180, 120))
+    np.testing.assert_allclose(scores, expected)
 
 
 @given(st.integers(0, 1000), st.floats(1, 200))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from socl_pipeline.settings import TopMapSettings
 from socl_pipeline.top.cues import window_cues
 from socl_pipeline.top.edges import shrink
-from socl_pipeline.top.objectness import ObjectnessModel
+from socl_pipeline.top.objectness import ObjectnessModel, relative_log_side
 from socl_pipeline.top.suppression import non_maximum_suppression
 from socl_pipeline.top.windows import random_windows, within_frame
 
@@ -36,7 +36,8 @@ class FrameScorer:
         windows = np.concatenate([random, edge_boxes])
         windows = within_frame(windows, width, height, self.settings.border_loss)
         small, scale = shrink(image, self.settings.working_side)
-        scores = self.model.posterior(window_cues(small, windows * scale))
+        cues = window_cues(small, windows * scale, self.model.thetas)
+        scores = self.model.posterior(cues, relative_log_side(windows, width, height))
         kept = non_maximum_suppression(windows, scores, self.settings.nms, self.settings.top_k)
         return windows[kept], scores[kept]
 
