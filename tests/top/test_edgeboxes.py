@@ -69,6 +69,13 @@ def opencv_windows(edges, min_area=300):
     return corners, np.ravel(scores)
 
 
+def crossed():
+    """Every pixel is a group of its own, with links to all around it."""
+    y, x = np.indices((60, 70))
+    angle = np.where((x + y) % 2, 0.8, 0.8 + np.pi / 2) + np.where(y % 2, 0.7, 0) % np.pi
+    return EdgeMap(np.full((60, 70), 0.9, np.float32), angle.astype(np.float32))
+
+
 SOURCES = {
     "scene": lambda: gradient_edges(scene(1).image),
     "small scene": lambda: gradient_edges(scene(2, 97, 131).image),
@@ -76,6 +83,7 @@ SOURCES = {
     "sparse noise": lambda: random_edges(0, 0.1),
     "noise": lambda: random_edges(1, 0.3),
     "bars": bars,
+    "crossed": crossed,
 }
 
 

@@ -54,45 +54,34 @@ class EdgeGroups(NamedTuple):
 
 def group_edges(edges: EdgeMap) -> EdgeGroups:
     """Return the groups of thinned edges."""
-    *groups, standing = _group_edges(edges.strength, edges.angle)
-    sums = (cv2.integral(values, sdepth=cv2.CV_64F) for values in (edges.strength, standing))
-    return EdgeGroups(*groups, *sums)
-
-
-@njit(cache=True, nogil=True)
-def _group_edges(strength, angle):  # type: ignore[no-untyped-def]
-    """Return what EdgeGroups holds but for its integrals, and the map of the magnitudes."""
-    height, width = strength.shape
-    pixels = _edge_pixels(strength)
-    strengths, angles = strength.ravel(), angle.ravel()
+    height, width = edges.strength.shape
+    strengths, angles = edges.strength.ravel(), edges.angle.ravel()
+    pixels = _edge_pixels(edges.strength)
     labels = np.full(height * width, NO_EDGE, np.int32)
-    for pixel in pixels:
-        labels[pixel] = FREE
+    labels[pixels] = FREE
     count = _chain(pixels, angles, labels, width)
     _dissolve_weak(pixels, strengths, angles, labels, count, width)
     pixels, groups, count = _renumber(pixels, labels, count)
     xs, ys = _coordinates(pixels, width)
-    magnitudes, stand_in, middle_x, middle_y, cos, sin = _moments(
-        pixels, xs, ys, groups, count, strengths, angles
-    )
-    link_starts, links, affinities = _link(
-        pixels, xs, ys, groups, count, labels, (height, width), middle_x, middle_y, cos, sin
-    )
+    magnitudes, stand_in, *means = _moments(pixels, xs, ys, groups, count, strengths, angles)
+    pairs, values = _pair(pixels, xs, ys, _sorted_by(groups, count), labels, height, width, *means)
+    link_starts, order = _sorted_by(pairs.ravel(), count)
     row_starts, by_row = _sorted_by(ys, height)
     column_starts, _ = _sorted_by(xs, width)
-    standing = np.zeros((height, width), np.float32)
-    standing.ravel()[pixels[stand_in]] = magnitudes
-    return (
-        np.concatenate((row_starts, column_starts[1:] + row_starts[-1:])),
-        np.concatenate((xs[by_row], ys)),
-        np.concatenate((groups[by_row], groups)),
-        magnitudes,
-        xs[stand_in],
-        ys[stand_in],
-        link_starts,
-        links,
-        affinities,
-        standing,
+    standing = np.zeros_like(strengths)
+    standing[pixels[stand_in]] = magnitudes
+    return EdgeGroups(
+        line_starts=np.concatenate([row_starts, column_starts[1:] + row_starts[-1]]),
+        places=np.concatenate([xs[by_row], ys]),
+        owners=np.concatenate([groups[by_row], groups]),
+        magnitudes=magnitudes,
+        xs=xs[stand_in],
+        ys=ys[stand_in],
+        link_starts=link_starts,
+        links=pairs[::-1].ravel()[order],
+        affinities=np.concatenate([values, values])[order],
+        edge_sums=cv2.integral(edges.strength, sdepth=cv2.CV_64F),
+        group_sums=cv2.integral(standing.reshape(height, width), sdepth=cv2.CV_64F),
     )
 
 
@@ -106,7 +95,10 @@ def _edge_pixels(strength):  # type: ignore[no-untyped-def]
         for x in range(1, width - 1):  # without a branch: one write too many, then overwritten
             pixels[count], columns[count] = y * width + x, x
             count += strength[y, x] > 0
-    return pixels[_sorted_by(columns[:count], width)[1]]
+    _, order = _sorted_by(columns[:count], width)
+    for i in range(count):
+        order[i] = pixels[order[i]]
+    return order
 
 
 @njit(cache=True, nogil=True)
@@ -257,13 +249,16 @@ def _moments(pixels, xs, ys, groups, count, strengths, angles):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _link(pixels, xs, ys, groups, count, labels, shape, middle_x, middle_y, cos, sin):  # type: ignore[no-untyped-def]
-    """Return link_starts (g + 1,), links and affinities (l,) of groups near each other."""
-    height, width = shape
-    starts, order = _sorted_by(groups, count)
-    first = np.empty(4 * len(pixels) + 64, np.int32)
-    second, affinities = np.empty_like(first), np.empty(len(first), np.float32)
-    seen = np.full(count, -1, np.int32)
+def _pair(pixels, xs, ys, by_group, labels, height, width, middle_x, middle_y, cos, sin):  # type: ignore[no-untyped-def]
+    """Return the pairs of groups (2, l) that are near each other, and their affinities (l,).
+
+    by_group: where the pixels of each group start, and their order by group.
+    """
+    starts, order = by_group
+    count = len(starts) - 1
+    most = ((2 * REACH + 1) ** 2 // 2) * len(pixels)  # a pair for each two pixels within reach
+    pairs, affinities = np.empty((2, most), np.int32), np.empty(most, np.float32)
+    seen = np.zeros(count, np.int32)
     total = 0
     for group in range(count):
         for i in order[starts[group] : starts[group + 1]]:
@@ -273,9 +268,9 @@ def _link(pixels, xs, ys, groups, count, labels, shape, middle_x, middle_y, cos,
                 middle = pixels[i] + row * width
                 for beside in range(middle - REACH, middle + REACH + 1):
                     other = labels[beside]
-                    if other <= group or seen[other] == group:
+                    if other <= group or seen[other] == group + 1:
                         continue
-                    seen[other] = group
+                    seen[other] = group + 1
                     affinity = _affinity(
                         middle_x[group] - middle_x[other],
                         middle_y[group] - middle_y[other],
@@ -286,20 +281,10 @@ def _link(pixels, xs, ys, groups, count, labels, shape, middle_x, middle_y, cos,
                     )
                     if affinity < np.float32(LEAST_WEIGHT):
                         continue
-                    if total == len(first):
-                        first = np.concatenate((first, np.empty_like(first)))
-                        second = np.concatenate((second, np.empty_like(second)))
-                        affinities = np.concatenate((affinities, np.empty_like(affinities)))
-                    first[total], second[total], affinities[total] = group, other, affinity
+                    pairs[0, total], pairs[1, total] = group, other
+                    affinities[total] = affinity
                     total += 1
-    both = np.concatenate((first[:total], second[:total]))
-    link_starts, order = _sorted_by(both, count)
-    links, values = np.empty(2 * total, np.int32), np.empty(2 * total, np.float32)
-    for k in range(2 * total):
-        i = order[k]
-        links[k] = second[i] if i < total else first[i - total]
-        values[k] = affinities[i if i < total else i - total]
-    return link_starts, links, values
+    return pairs[:, :total].copy(), affinities[:total]
 
 
 @njit(cache=True, nogil=True)

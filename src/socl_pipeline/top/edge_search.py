@@ -31,17 +31,16 @@ def search_near(
     Windows are given by their first and last pixels. point: (2,), radius in pixels and min_area
     in square pixels of the image whose edges were grouped. At most settings.max_boxes.
     """
-    shapes = window_shapes(groups.edge_sums.shape, min_area, settings.alpha)
+    rows, columns = groups.edge_sums.shape
+    image_shape = rows - 1, columns - 1
+    shapes = window_shapes(image_shape, min_area, settings.alpha)
     step_ratio = (1 - settings.alpha) / (1 + settings.alpha)
-    windows, scores = _search(
-        groups,
-        shapes,
-        float(point[0]),
-        float(point[1]),
-        float(radius),
-        step_ratio,
-        settings.min_score,
-    )
+    windows = _grid(image_shape, shapes, point, radius, step_ratio)
+    scores = score_inside(groups, windows, np.full(len(windows), settings.min_score, np.float32))
+    windows, scores = windows[scores > 0], scores[scores > 0]
+    _refine(groups, windows, scores, step_ratio)
+    near = _near(windows, point, radius)
+    windows, scores = windows[near], scores[near]
     order = np.argsort(-scores, kind="stable")
     windows, scores = windows[order], scores[order]
     kept = _suppress(windows, settings.beta, settings.max_boxes)
@@ -62,49 +61,45 @@ def window_shapes(image_shape: tuple[int, int], min_area: float, alpha: float) -
     return np.stack([side * root, side / root], axis=-1).astype(np.int64).reshape(-1, 2)
 
 
-@njit(cache=True, nogil=True)
-def _search(groups, shapes, x, y, radius, step_ratio, least):  # type: ignore[no-untyped-def]
-    """Return refined windows (n, 4) and their scores (n,): at least `least`, within the radius."""
-    windows = _grid(groups.edge_sums.shape, shapes, x, y, radius, step_ratio)
-    scores = score_inside(groups, windows, np.full(len(windows), least, np.float32))
-    good = scores > 0
-    windows, scores = windows[good], scores[good]
-    _refine(groups, windows, scores, step_ratio)
-    near = np.empty(len(windows), np.bool_)
-    for i in range(len(windows)):
-        near[i] = _near(windows[i], x, y, radius)
-    return windows[near], scores[near]
+def _grid(
+    image_shape: tuple[int, int], shapes: Windows, point: Float, radius: float, step_ratio: float
+) -> Windows:
+    """Return the windows (n, 4) of all shapes around a point, cut at an image of (H, W) pixels."""
+    steps = np.maximum(2, (shapes * step_ratio).astype(np.int64))
+    reach = (radius / steps).astype(np.int64)
+    # the middle of pixels a to b lies at (a + b + 1) / 2
+    first = np.rint(point - 0.5 - shapes / 2).astype(np.int64)
+    windows = _offset_windows(first, shapes, steps, reach)
+    last = np.array(image_shape[::-1]) - 1
+    windows[:, :2] = np.maximum(windows[:, :2], 0)
+    windows[:, 2:] = np.minimum(windows[:, 2:], last)
+    return windows[_near(windows, point, radius)]
 
 
 @njit(cache=True, nogil=True)
-def _grid(sums_shape, shapes, x, y, radius, step_ratio):  # type: ignore[no-untyped-def]
-    """Return the windows (n, 4) of all shapes around a point, cut at the image."""
-    right, bottom = sums_shape[1] - 2, sums_shape[0] - 2
-    windows = np.empty((256, 4), np.int64)
+def _offset_windows(first, shapes, steps, reach):  # type: ignore[no-untyped-def]
+    """Return windows (n, 4) of all shapes (m, 2), up to `reach` steps from their places `first`."""
     count = 0
-    for width, height in shapes:
-        step_x, step_y = max(2, int(width * step_ratio)), max(2, int(height * step_ratio))
-        reach_x, reach_y = int(radius / step_x), int(radius / step_y)
-        # the middle of pixels a to b lies at (a + b + 1) / 2
-        left, top = round(x - 0.5 - width / 2), round(y - 0.5 - height / 2)
-        for i in range(-reach_x, reach_x + 1):
-            for k in range(-reach_y, reach_y + 1):
-                if count == len(windows):
-                    windows = np.concatenate((windows, np.empty_like(windows)))
-                window = windows[count]
-                window[0], window[1] = max(left + i * step_x, 0), max(top + k * step_y, 0)
-                window[2] = min(left + i * step_x + width, right)
-                window[3] = min(top + k * step_y + height, bottom)
-                count += _near(window, x, y, radius)
-    return windows[:count]
+    for across, down in reach:
+        count += (2 * across + 1) * (2 * down + 1)
+    windows = np.empty((count, 4), np.int64)
+    count = 0
+    for k in range(len(shapes)):
+        for i in range(-reach[k, 0], reach[k, 0] + 1):
+            for j in range(-reach[k, 1], reach[k, 1] + 1):
+                windows[count, 0] = first[k, 0] + i * steps[k, 0]
+                windows[count, 1] = first[k, 1] + j * steps[k, 1]
+                windows[count, 2] = windows[count, 0] + shapes[k, 0]
+                windows[count, 3] = windows[count, 1] + shapes[k, 1]
+                count += 1
+    return windows
 
 
-@njit(cache=True, nogil=True)
-def _near(window, x, y, radius):  # type: ignore[no-untyped-def]
-    """Return whether a window is not empty and its middle within the radius of a point."""
-    x0, y0, x1, y1 = window
-    away_x, away_y = (x0 + x1 + 1) / 2 - x, (y0 + y1 + 1) / 2 - y
-    return x1 > x0 and y1 > y0 and away_x * away_x + away_y * away_y <= radius * radius
+def _near(windows: Windows, point: Float, radius: float) -> NDArray[np.bool_]:
+    """Return which windows (n, 4) are not empty and have their middle within the radius."""
+    first, last = windows[:, :2], windows[:, 2:]
+    away = (first + last + 1) / 2 - point
+    return (last > first).all(axis=1) & ((away**2).sum(axis=1) <= radius**2)
 
 
 @njit(cache=True, nogil=True)
@@ -118,30 +113,47 @@ def _refine(groups, windows, scores, step_ratio):  # type: ignore[no-untyped-def
     for i in range(len(windows)):
         for axis in range(2):
             steps[i, axis] = int((windows[i, 2 + axis] - windows[i, axis]) * step_ratio)
+    active, rest = np.empty(len(windows), np.int64), np.empty(len(windows), np.int64)
     while True:
-        steps //= 2
-        active = np.flatnonzero((steps[:, 0] > LAST_STEP) | (steps[:, 1] > LAST_STEP))
-        if len(active) == 0:
+        count = 0
+        for i in range(len(windows)):
+            steps[i, 0], steps[i, 1] = steps[i, 0] // 2, steps[i, 1] // 2
+            active[count] = i
+            count += max(steps[i, 0], steps[i, 1]) > LAST_STEP
+        if count == 0:
             return
         for side in (1, 3, 0, 2):
             outward = -1 if side < 2 else 1
-            rest = _move(groups, windows, scores, steps, active, side, outward)
-            _move(groups, windows, scores, steps, rest, side, -outward)
+            left = _move(groups, windows, scores, steps, active[:count], side, outward, rest)
+            _move(groups, windows, scores, steps, rest[:left], side, -outward, rest)
 
 
 @njit(cache=True, nogil=True)
-def _move(groups, windows, scores, steps, chosen, side, direction):  # type: ignore[no-untyped-def]
-    """Move a side of the chosen windows by their steps; returns those that it does not help."""
+def _move(groups, windows, scores, steps, chosen, side, direction, rest):  # type: ignore[no-untyped-def]
+    """Move a side of the chosen windows by their steps, where that raises their scores.
+
+    Writes those that it does not help to `rest` and returns their number.
+    """
     last = groups.edge_sums.shape[1 - side % 2] - 2
-    moved, least = windows[chosen], scores[chosen]
+    moved, least = np.empty((len(chosen), 4), np.int64), np.empty(len(chosen), np.float32)
     for k in range(len(chosen)):
-        place = moved[k, side] + direction * max(1, steps[chosen[k], side % 2])
-        moved[k, side] = min(max(place, 0), last)
+        for place in range(4):
+            moved[k, place] = windows[chosen[k], place]
+        shifted = moved[k, side] + direction * max(1, steps[chosen[k], side % 2])
+        moved[k, side] = min(max(shifted, 0), last)
+        least[k] = scores[chosen[k]]
     found = score_inside(groups, moved, least)
-    helped = found > least
-    windows[chosen[helped]] = moved[helped]
-    scores[chosen[helped]] = found[helped]
-    return chosen[~helped]
+    left = 0
+    for k in range(len(chosen)):
+        i = chosen[k]
+        if found[k] > least[k]:
+            scores[i] = found[k]
+            for place in range(4):
+                windows[i, place] = moved[k, place]
+        else:
+            rest[left] = i
+            left += 1
+    return left
 
 
 @njit(cache=True, nogil=True)
