@@ -1,6 +1,6 @@
 """Which objectness tables rank the windows around a click best? AUC within each object.
 
-    python benchmarks/objectness.py --release FOLDER [--working-side 480] [--json FILE]
+    python benchmarks/objectness.py --release FOLDER [--views frame] [--json FILE]
 
 FOLDER: a user's copy of the objectness release 2.2 with its parameters and, in training_images/,
 the 50 images and structGT.mat that it was fitted on. Compared on those images: the shipped tables,
@@ -19,7 +19,7 @@ from scipy.io import loadmat
 
 from socl_pipeline.top.boxed_frames import csv_frames
 from socl_pipeline.top.clicked_objects import frame_source
-from socl_pipeline.top.fit import FitOptions, fit_windows
+from socl_pipeline.top.fit import FitOptions, fit_views, fit_windows
 from socl_pipeline.top.objectness import load_objectness
 from socl_pipeline.top.release import read_release
 from socl_pipeline.top.reliability import auc, held_out, within_object_auc
@@ -29,25 +29,26 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--release", type=Path, required=True)
-    parser.add_argument("--working-side", type=int, default=480)
+    parser.add_argument("--views", choices=["context", "frame"], default="context")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    options = FitOptions(arguments.working_side)
+    views = fit_views(arguments.views, None)
+    options = FitOptions(views)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "boxes.csv"
         table.write_text(training_boxes(arguments.release / "training_images"))
         frames = csv_frames(table, arguments.release / "training_images")
         windows, thetas = fit_windows(frame_source("training images", frames).objects, options)
     models = {
-        "shipped": load_objectness(),
+        "shipped": load_objectness(None, arguments.views),
         "released, ED as shipped": read_release(arguments.release, "as_shipped"),
         "released, ED corrected": read_release(arguments.release, "corrected"),
     }
     scores = {name: m.posterior(windows.cues, windows.log_side) for name, m in models.items()}
     refits = {
         "refit, 5-fold": options,
-        "refit with size, 5-fold": FitOptions(arguments.working_side, size_cue=True),
+        "refit with size, 5-fold": FitOptions(views, size_cue=True),
     }
     for name, chosen in refits.items():
         result = held_out(windows, thetas, chosen)

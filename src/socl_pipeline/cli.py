@@ -222,11 +222,16 @@ def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
     help="With --release: its own look-up of edge density, or one that fits its bins.",
 )
 @click.option(
+    "--views",
+    type=click.Choice(["context", "frame"]),
+    default="context",
+    show_default=True,
+    help="In which the cues are computed: views.kind of the config.",
+)
+@click.option(
     "--working-side",
     type=click.IntRange(min=64),
-    default=480,
-    show_default=True,
-    help="Long side at which cues are computed; set top_maps.working_side to the same.",
+    help="views.working_side of the config.  [default: 160; frame: 480]",
 )
 @click.option("--size-cue", is_flag=True, help="Also learn the windows' size: for this data only.")
 @click.option("--theta-search", is_flag=True, help="Also fit the surround of CC and ring of ED.")
@@ -236,7 +241,8 @@ def fit_objectness_command(
     out: Path,
     release: Path | None,
     ed_bins: Any,
-    working_side: int,
+    views: Any,
+    working_side: int | None,
     size_cue: bool,
     theta_search: bool,
     plot: Path | None,
@@ -251,11 +257,11 @@ def fit_objectness_command(
     """
     from socl_pipeline.pipeline.artifact import write_atomic
     from socl_pipeline.pipeline.progress import Progress, logging_to
-    from socl_pipeline.top.fit import FitOptions, fit_tables, fit_windows
+    from socl_pipeline.top.fit import FitOptions, fit_tables, fit_views, fit_windows
     from socl_pipeline.top.release import read_release
     from socl_pipeline.top.reliability import held_out, write_plot
 
-    options = FitOptions(working_side, size_cue, theta_search)
+    options = FitOptions(fit_views(views, working_side), size_cue, theta_search)
     _only_one_source(release=release, **sources)
     with logging_to(log):
         if release is not None:

@@ -1,5 +1,6 @@
 """Presets: named sets of values that stand in for what a config leaves out."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,14 +17,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def with_preset(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config's raw data over the values of the preset that it names."""
-    preset = PRESETS.get(str(raw.get("preset", "default")), {})
-    return _over(preset, raw)
+    return overlay(PRESETS.get(str(raw.get("preset", "default")), {}), raw)
 
 
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `above`, and of `below` what `above` does not say, section by section."""
-    merged = {**below, **above}
-    for key in below.keys() & above.keys():
-        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
-            merged[key] = _over(below[key], above[key])
+def overlay(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `values` laid over it, section by section; neither is changed."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            merged[key] = overlay(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
     return merged

@@ -78,6 +78,12 @@ class ViewSettings(Section):
     )
     ratio: float = Field(3.0, gt=1, description="Between the sides of neighbouring views.")
     max_zoom: float = Field(2.0, ge=1, description="A small crop is enlarged no more than this.")
+    detail: int = Field(
+        960,
+        ge=64,
+        description="Of kind context: a JPEG is decoded at 1/2, 1/4 or 1/8 of its size if its long "
+        "side stays at least this many pixels.",
+    )
     min_side_px: float = Field(
         8.0, gt=0, description="Smallest window: root of the area, original pixels; our choice."
     )
@@ -90,12 +96,18 @@ class ViewSettings(Section):
             raise ValueError("working_side: full goes with kind: frame")
         return self
 
-    def scale(self, side: float) -> float:
-        """Return view pixels per frame pixel of a crop of so many frame pixels."""
+    @property
+    def read_side(self) -> int | None:
+        """The long side in pixels that a frame must keep when it is read; None: all of it."""
+        if self.kind == "context":
+            return self.detail
+        return None if self.working_side == "full" else self.working_side
+
+    def zoom(self, side: float) -> float:
+        """Return view pixels per image pixel of a crop of so many image pixels."""
         if self.working_side == "full":
             return 1.0
-        zoom = self.max_zoom if self.kind == "context" else 1.0
-        return min(self.working_side / side, zoom)
+        return min(self.working_side / side, self.max_zoom if self.kind == "context" else 1.0)
 
 
 class RandomWindowSettings(Section):
@@ -124,7 +136,11 @@ class EdgeBoxSettings(Section):
     alpha: float = Field(0.65, gt=0, lt=1)
     beta: float = Field(0.75, gt=0, le=1)
     min_score: float = Field(0.01, ge=0)
-    min_box_area_px: float = Field(1000.0, gt=0, description="In original pixels.")
+    min_box_area_px: float = Field(
+        64.0,
+        gt=0,
+        description="In original pixels; OpenCV's default of 1000 is larger than a drone's target.",
+    )
 
 
 class ProposalSettings(Section):

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.plan import Plan, overlay
+from socl_pipeline.pipeline.plan import Plan
+from socl_pipeline.presets import overlay
 
 
 @pytest.fixture

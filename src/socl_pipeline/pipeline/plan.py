@@ -5,7 +5,6 @@ the file that names that dataset; `--configfile` replaces them all by one. `--co
 laid over whichever file is used.
 """
 
-import copy
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -170,14 +169,3 @@ def _entry_files(entry: DatasetSettings | BenchmarkSettings) -> list[str]:
 def generated_files(manifest: Manifest, root: Path) -> list[Path]:
     """Return the files that drawing a dataset writes last."""
     return [root / split.folder / split.list for split in manifest.splits.values()]
-
-
-def overlay(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `values` laid over it, section by section; neither is changed."""
-    merged = copy.deepcopy(base)
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
-            merged[key] = overlay(merged[key], value)
-        else:
-            merged[key] = copy.deepcopy(value)
-    return merged

@@ -25,6 +25,7 @@ from socl_pipeline.pipeline.artifact import (
 )
 from socl_pipeline.settings import BenchmarkSettings, Config, DatasetSettings, OnBadFrame
 from socl_pipeline.top.data import objectness_file
+from socl_pipeline.top.priors import prior_source
 
 Names = Mapping[str, str]
 
@@ -208,6 +209,42 @@ def _points_params(config: Config, names: Names) -> dict[str, Any]:
     return config.datasets[names["dataset"]].points.model_dump(mode="json")
 
 
+def _views(config: Config) -> dict[str, Any]:
+    return {"views": config.views.model_dump(mode="json")}
+
+
+def _proposal_params(config: Config, names: Names) -> dict[str, Any]:
+    free = {"shard_frames": True, "edgeboxes": {"model"}}
+    return config.proposals.model_dump(mode="json", exclude=free) | _views(config)
+
+
+def _forest_file(job: Job) -> dict[str, str]:
+    path = job.config.proposals.edgeboxes.model
+    return {} if path is None else {"forest": _file(path)}
+
+
+def _top_map_params(config: Config, names: Names) -> dict[str, Any]:
+    free = {"objectness", "shard_frames"}
+    return config.top_maps.model_dump(mode="json", exclude=free) | _views(config)
+
+
+def _top_map_inputs(config: Config, names: Names) -> dict[str, Target]:
+    stages = ("points", "proposals") if config.top_maps.prior == "top" else ("points",)
+    return {stage: Target.of(stage, **names) for stage in stages}
+
+
+def _prior_files(job: Job) -> dict[str, str]:
+    """Return the digest of what the prior reads besides artifacts: tables, boxes, or its code."""
+    settings = job.config.top_maps
+    if settings.prior == "top":
+        tables = objectness_file(settings.objectness, job.config.views.kind)
+        return {"objectness": _file(tables)}
+    if settings.prior == "boxes":
+        return {"annotations": job.dataset.digest()}
+    source = prior_source(settings.prior)
+    return {} if source is None else {"prior": _file(source)}
+
+
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
     free = {"device", "checkpoint_minutes", "imagenet_weights"}
@@ -228,8 +265,8 @@ def _scores_inputs(config: Config, names: Names) -> dict[str, Target]:
 
 
 def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
-    stages = ("points", "proposals", "top_maps", "patches")
-    inputs = {stage: Target.of(stage, **names) for stage in stages}
+    inputs = _top_map_inputs(config, names)
+    inputs |= {stage: Target.of(stage, **names) for stage in ("top_maps", "patches")}
     inputs |= {f"model/{m}": Target.of("train", **{**names, "model": m}) for m in config.models}
     return inputs | {
         f"scores/{b}": Target.of("scores", **{**names, "benchmark": b}) for b in config.benchmarks
@@ -285,10 +322,9 @@ STAGES: dict[str, Stage] = {
             names=_DATASET,
             output="{dataset}/proposals",
             payload="proposals",
-            params=lambda config, names: config.proposals.model_dump(
-                mode="json", exclude={"shard_frames"}
-            ),
+            params=_proposal_params,
             inputs=_from("points"),
+            files=_forest_file,
             help="Find EdgeBoxes near each click and draw the random windows.",
         ),
         Stage(
@@ -298,13 +334,9 @@ STAGES: dict[str, Stage] = {
             names=_DATASET,
             output="{dataset}/top_maps.zarr",
             payload="top_maps.zarr",
-            params=lambda config, names: config.top_maps.model_dump(
-                mode="json", exclude={"objectness", "shard_frames"}
-            ),
-            inputs=_from("points proposals"),
-            files=lambda job: {
-                "objectness": _file(objectness_file(job.config.top_maps.objectness))
-            },
+            params=_top_map_params,
+            inputs=_top_map_inputs,
+            files=_prior_files,
             help="Score the proposals and keep the boxes that make each frame's TOP map.",
         ),
         Stage(

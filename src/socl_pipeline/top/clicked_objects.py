@@ -17,7 +17,7 @@ Float = NDArray[np.floating]
 
 logger = logging.getLogger(__name__)
 
-FRAME_SIZES = ((480, 270), (480, 360))  # working resolution of wide and of classic video
+FRAME_SIZES = ((854, 480), (1280, 720), (640, 480), (480, 360))  # wide and classic video
 CLICK_ERROR = 0.05  # standard deviation over the object's side: how far off the training clicks are
 MIN_SIZE, MAX_SIZE = 0.02, 0.7  # of the frame: from drone targets to whole animals
 FIT_SEED = 1_000_003  # scenes that no demo dataset uses

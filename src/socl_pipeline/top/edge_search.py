@@ -24,16 +24,21 @@ Float = NDArray[np.floating]
 
 
 def search_near(
-    groups: EdgeGroups, point: Float, radius: float, min_area: float, settings: EdgeBoxSettings
+    groups: EdgeGroups,
+    point: Float,
+    radius: float,
+    sides: tuple[float, float],
+    settings: EdgeBoxSettings,
 ) -> tuple[Windows, NDArray[np.float32]]:
     """Return windows (n, 4: x0, y0, x1, y1) centred near a point, best first, and scores (n,).
 
-    Windows are given by their first and last pixels. point: (2,), radius in pixels and min_area
-    in square pixels of the image whose edges were grouped. At most settings.max_boxes.
+    Windows are given by their first and last pixels. point: (2,) and radius in pixels of the image
+    whose edges were grouped. sides: the smallest and largest side (root of the area) of the
+    windows that the search starts from. At most settings.max_boxes.
     """
     rows, columns = groups.edge_sums.shape
     image_shape = rows - 1, columns - 1
-    shapes = window_shapes(image_shape, min_area, settings.alpha)
+    shapes = window_shapes(image_shape, sides, settings.alpha)
     step_ratio = (1 - settings.alpha) / (1 + settings.alpha)
     windows = _grid(image_shape, shapes, point, radius, step_ratio)
     scores = score_inside(groups, windows, np.full(len(windows), settings.min_score, np.float32))
@@ -47,14 +52,18 @@ def search_near(
     return windows[kept], scores[kept]
 
 
-def window_shapes(image_shape: tuple[int, int], min_area: float, alpha: float) -> Windows:
+def window_shapes(
+    image_shape: tuple[int, int], sides: tuple[float, float], alpha: float
+) -> Windows:
     """Return the widths and heights (m, 2) that EdgeBoxes tries in an image of (H, W) pixels.
 
-    alpha: the IoU of neighbouring windows of the grid.
+    sides: smallest and largest root of a window's area. alpha: the IoU of neighbouring windows
+    of the grid.
     """
     scale_step, aspect_step = math.sqrt(1 / alpha), (1 + alpha) / (2 * alpha)
-    smallest = max(1, int(math.sqrt(min_area)))
-    scales = math.ceil(math.log(max(max(image_shape) / smallest, 1)) / math.log(scale_step))
+    smallest = max(1, int(sides[0]))
+    largest = min(max(image_shape), sides[1])
+    scales = math.ceil(math.log(max(largest / smallest, 1)) / math.log(scale_step))
     side = smallest * scale_step ** np.arange(scales)[:, None]
     widest = int(math.log(MAX_ASPECT) / math.log(aspect_step**2))
     root = aspect_step ** np.arange(-widest, widest + 1)[None]

@@ -36,16 +36,6 @@ class EdgeMap(NamedTuple):
     angle: Float
 
 
-def shrink(image: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8], float]:
-    """Return an image (H, W, 3) scaled down so that its long side fits, and the scale (<= 1)."""
-    height, width = image.shape[:2]
-    scale = min(1.0, long_side / max(height, width))
-    if scale == 1.0:
-        return image, scale
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
-
-
 def gradient_edges(image: NDArray[np.uint8]) -> EdgeMap:
     """Return the thinned colour gradient of a uint8 RGB image (H, W, 3)."""
     kernel = _triangle(SMOOTHING_RADIUS)

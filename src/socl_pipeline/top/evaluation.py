@@ -67,9 +67,7 @@ def level_set_boxes(
     return np.stack([left, top, right - left, bottom - top], axis=1)
 
 
-def area_precision(
-    boxes: Float, scores: Float, truth: Float, width: float, height: float
-) -> float:
+def area_precision(boxes: Float, scores: Float, truth: Float, width: float, height: float) -> float:
     """Return how much of the best area of a score map, as large as the true box, lies inside it.
 
     The best area is where S is highest; of a plateau that it cuts through, the mean is taken.
@@ -102,9 +100,7 @@ def _within(edges: Float, low: float, size: float) -> Float:
     return ((middle >= low) & (middle <= low + size)).astype(np.float64)
 
 
-def _edge_grid(
-    low: Float, size: Float, limit: float, *more: Float
-) -> tuple[Float, Float]:
+def _edge_grid(low: Float, size: Float, limit: float, *more: Float) -> tuple[Float, Float]:
     """Return the sorted edges (m + 1,) in [0, limit] and whether boxes cover each cell (k, m).
 
     more: low and size of a further interval whose edges the grid must have.

@@ -7,6 +7,7 @@ box of at least 0.5. The shipped tables come from scenes: no photograph, no lice
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,10 @@ from numpy.typing import NDArray
 from socl_pipeline import __version__
 from socl_pipeline.boxes import iou
 from socl_pipeline.errors import InputError
-from socl_pipeline.settings import EdgeBoxSettings, RandomWindowSettings
+from socl_pipeline.settings import EdgeBoxSettings, RandomWindowSettings, ViewSettings
 from socl_pipeline.top.clicked_objects import CLICK_ERROR, FIT_SEED, ClickedObject
-from socl_pipeline.top.cues import CUES, CueSettings, window_cues
+from socl_pipeline.top.cues import CUES, CueSettings
 from socl_pipeline.top.edgeboxes import edge_boxes_near
-from socl_pipeline.top.edges import shrink
 from socl_pipeline.top.objectness import (
     POSITIVE_IOU,
     ObjectnessModel,
@@ -27,14 +27,15 @@ from socl_pipeline.top.objectness import (
     fit_table,
     relative_log_side,
 )
+from socl_pipeline.top.scoring import frame_cues
+from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import random_windows, window_templates, within_frame
 
 Float = NDArray[np.floating]
 
-WORKING_SIDE = 480  # long side of the images that the cues see, the default of `top_maps`
 WINDOWS_PER_OBJECT = 400
-MIN_SIDE = 5.0  # working pixels
-NEAR = EdgeBoxSettings(min_box_area_px=150)  # EdgeBoxes to learn from; in working pixels
+NEAR = EdgeBoxSettings()  # EdgeBoxes to learn from
+FRAME_WORKING_SIDE = 480  # of the tables shipped for `kind: frame`
 BORDER_LOSS = 0.1  # windows losing more at the frame's border are dropped, as in `top_maps`
 
 CC_THETAS = (25.0, 50.0, 75.0, 100.0, 125.0, 150.0, 200.0)  # the release: 100 to 200
@@ -72,22 +73,20 @@ class LabelledWindows:
 
 
 def object_windows(
-    target: ClickedObject, templates: Float, working_side: int
-) -> tuple[NDArray[np.uint8], Float, NDArray[np.bool_]]:
-    """Return the working image, the windows (n, 4) around the click in it, and labels (n,)."""
-    image, scale = shrink(target.image, working_side)
-    height, width = image.shape[:2]
-    box, point = np.asarray(target.box) * scale, target.click * scale
-    found, _ = edge_boxes_near(image, point, NEAR, working_side)
-    windows = random_windows(templates, point, width, height, MIN_SIDE)
-    windows = within_frame(np.concatenate([windows, found]), width, height, BORDER_LOSS)
-    return image, windows, iou(windows, box) >= POSITIVE_IOU
+    target: ClickedObject, templates: Float, views: ViewSettings
+) -> tuple[ViewedFrame, Float, NDArray[np.bool_]]:
+    """Return the viewed image, the windows (n, 4) around the click in it, and labels (n,)."""
+    frame = ViewedFrame.of(target.image, target.click, views)
+    found, _ = edge_boxes_near(frame, NEAR)
+    windows = random_windows(templates, target.click, *frame.size, views.min_side_px)
+    windows = within_frame(np.concatenate([windows, found]), *frame.size, BORDER_LOSS)
+    return frame, windows, iou(windows, target.box) >= POSITIVE_IOU
 
 
 def labelled_windows(
     objects: Iterable[ClickedObject],
-    working_side: int = WORKING_SIDE,
-    thetas: Sequence[CueSettings] = (CueSettings(),),
+    views: ViewSettings,
+    thetas: Sequence[CueSettings],
     seed: int = FIT_SEED,
     advance: Callable[[], None] = lambda: None,
 ) -> list[LabelledWindows]:
@@ -99,16 +98,16 @@ def labelled_windows(
     groups: dict[str, int] = {}
     parts: list[list[LabelledWindows]] = []
     for number, target in enumerate(objects):
-        image, windows, is_object = object_windows(target, templates, working_side)
+        frame, windows, is_object = object_windows(target, templates, views)
         size = len(windows)
         first = LabelledWindows(
-            window_cues(image, windows, thetas[0]),
-            relative_log_side(windows, image.shape[1], image.shape[0]),
+            frame_cues(frame, windows, thetas[0]),
+            relative_log_side(windows, *frame.size),
             is_object,
             np.full(size, number),
             np.full(size, groups.setdefault(target.group, len(groups))),
         )
-        others = [window_cues(image, windows, t) for t in thetas[1:]]
+        others = [frame_cues(frame, windows, t) for t in thetas[1:]]
         parts.append([first, *(replace(first, cues=cues) for cues in others)])
         advance()
     if not parts:
@@ -126,13 +125,38 @@ def _joined(parts: Sequence[LabelledWindows]) -> LabelledWindows:
     )
 
 
-def theta_grid() -> list[CueSettings]:
+def fit_views(kind: Literal["context", "frame"], working_side: int | None) -> ViewSettings:
+    """Return the views to fit in; working_side None: that of the shipped tables of the kind."""
+    if working_side is None:
+        return ViewSettings() if kind == "context" else fit_views(kind, FRAME_WORKING_SIDE)
+    return ViewSettings(kind=kind, working_side=working_side)
+
+
+def default_thetas(views: ViewSettings) -> CueSettings:
+    """Return the thetas of the shipped tables: the release's.
+
+    In context views only the finest saliency map is used. The release has five for objects of all
+    sizes; here the views see to that, and the others change no result by more than its noise.
+    """
+    released = CueSettings()
+    if views.kind == "frame":
+        return released
+    finest = slice(-1, None)
+    return replace(
+        released,
+        ms_scales=released.ms_scales[finest],
+        ms_thresholds=released.ms_thresholds[finest],
+    )
+
+
+def theta_grid(views: ViewSettings) -> list[CueSettings]:
     """Return the settings that `search_thetas` compares: the i-th of CC and of ED together.
 
     Each cue is judged alone, so the two grids need no product.
     """
     return [
-        CueSettings(cc_theta=cc, ed_theta=ed) for cc, ed in zip(CC_THETAS, ED_THETAS, strict=True)
+        replace(default_thetas(views), cc_theta=cc, ed_theta=ed)
+        for cc, ed in zip(CC_THETAS, ED_THETAS, strict=True)
     ]
 
 
@@ -150,7 +174,7 @@ def search_thetas(
     cues = windows[0].cues.copy()
     cues[:, cc] = windows[best_cc].cues[:, cc]
     cues[:, ed] = windows[best_ed].cues[:, ed]
-    chosen = CueSettings(cc_theta=thetas[best_cc].cc_theta, ed_theta=thetas[best_ed].ed_theta)
+    chosen = replace(thetas[best_cc], ed_theta=thetas[best_ed].ed_theta)
     return replace(windows[0], cues=cues), chosen
 
 
@@ -166,11 +190,11 @@ def _positive_log_posterior(windows: LabelledWindows, column: int) -> float:
 class FitOptions:
     """How tables are fitted.
 
-    working_side: long side in pixels at which the cues are computed. size_cue: also fit the
-    windows' size, which belongs to one dataset. theta_search: see `search_thetas`.
+    views: in which the cues are computed. size_cue: also fit the windows' size, which belongs to
+    one dataset. theta_search: see `search_thetas`.
     """
 
-    working_side: int = WORKING_SIDE
+    views: ViewSettings = ViewSettings()
     size_cue: bool = False
     theta_search: bool = False
     seed: int = FIT_SEED
@@ -182,8 +206,9 @@ def fit_windows(
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[LabelledWindows, CueSettings]:
     """Return the windows to learn from and the thetas of their cues."""
-    thetas = theta_grid() if options.theta_search else [CueSettings()]
-    windows = labelled_windows(objects, options.working_side, thetas, options.seed, advance)
+    views = options.views
+    thetas = theta_grid(views) if options.theta_search else [default_thetas(views)]
+    windows = labelled_windows(objects, views, thetas, options.seed, advance)
     return search_thetas(windows, thetas)
 
 
@@ -195,7 +220,8 @@ def fit_tables(
         "source": source,
         **windows.counts(),
         "seed": options.seed,
-        "working_side": options.working_side,
+        "views": options.views.kind,
+        "working_side": options.views.working_side,
         "positive_iou": POSITIVE_IOU,
         "click_error": CLICK_ERROR,
         "windows_per_object": WINDOWS_PER_OBJECT,

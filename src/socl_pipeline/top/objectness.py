@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numba import njit
@@ -133,12 +133,14 @@ def fit_table(values: Float, is_object: NDArray[np.bool_]) -> tuple[Float, Float
     return edges, np.log(positive / positive.sum()) - np.log(negative / negative.sum())
 
 
-def load_objectness(path: Path | None = None) -> ObjectnessModel:
-    """Read fitted tables; None: the shipped ones, fitted on procedural scenes.
+def load_objectness(
+    path: Path | None = None, views: Literal["context", "frame"] = "context"
+) -> ObjectnessModel:
+    """Read fitted tables; None: those shipped for a kind of view, fitted on procedural scenes.
 
     Raises InputError if the file is not such a model.
     """
-    source = objectness_file(path)
+    source = objectness_file(path, views)
     try:
         raw = json.loads(source.read_text())
         if raw["format"] != FORMAT:

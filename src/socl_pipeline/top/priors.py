@@ -8,9 +8,11 @@ user's own, such as a segmenter. The prior of the paper, `top`, is in `top.scori
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +60,16 @@ def load_prior(settings: TopMapSettings) -> Prior:
             "package.module:function, importable where the stage runs (PYTHONPATH)"
         ) from None
     return partial(_checked, provider, settings.prior, settings.top_k)
+
+
+def prior_source(prior: str) -> Path | None:
+    """Return the file that holds a user's prior; None for one that is not a Python file."""
+    module, found, _ = prior.partition(":")
+    try:
+        spec = importlib.util.find_spec(module) if found else None
+    except ImportError:
+        return None  # `load_prior` says so
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
 def gaussian_prior(

@@ -23,8 +23,9 @@ from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.settings import ProposalSettings
+from socl_pipeline.settings import ProposalSettings, ViewSettings
 from socl_pipeline.top.edgeboxes import edge_boxes_near
+from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import window_templates
 
 TEMPLATES = "templates.parquet"
@@ -53,20 +54,19 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         job,
         frame_shards(job, read_shard_frames(path)),
         lambda shard: shard_file(path, shard.start).exists(),
-        partial(_find_edge_boxes, folder=path.resolve(), settings=settings),
+        partial(_find_edge_boxes, folder=path.resolve(), settings=settings, views=job.config.views),
     )
     return _statistics(path)
 
 
-def _find_edge_boxes(shard: FrameShard, folder: Path, settings: ProposalSettings) -> None:
+def _find_edge_boxes(
+    shard: FrameShard, folder: Path, settings: ProposalSettings, views: ViewSettings
+) -> None:
     rows = []
     for row in shard.rows():
         problem = None
         try:
-            image = row.read()
-            boxes, scores = edge_boxes_near(
-                image, row.point, settings.edgeboxes, settings.working_side
-            )
+            boxes, scores = edge_boxes_near(ViewedFrame.read(row, views), settings.edgeboxes)
         except InputError as error:
             if not shard.skip_bad_frames:
                 raise
@@ -88,19 +88,15 @@ def _find_edge_boxes(shard: FrameShard, folder: Path, settings: ProposalSettings
 def _write_templates(path: Path, settings: ProposalSettings, metadata: dict[str, str]) -> None:
     templates = window_templates(settings.random)
     table = pa.table({"side": templates[:, 0], "log_aspect": templates[:, 1]})
-    metadata = metadata | {
-        "min_side_px": repr(settings.random.min_side_px),
-        "shard_frames": str(settings.shard_frames),
-    }
+    metadata = metadata | {"shard_frames": str(settings.shard_frames)}
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
 
 
-def read_templates(folder: Path) -> tuple[NDArray[np.float64], float]:
-    """Return the window templates (n, 2) of a proposals folder, and the smallest side in pixels."""
+def read_templates(folder: Path) -> NDArray[np.float64]:
+    """Return the window templates (n, 2) of a proposals folder."""
     table = pq.read_table(folder / TEMPLATES)
-    templates = np.stack([table["side"].to_numpy(), table["log_aspect"].to_numpy()], axis=1)
-    return templates, float(table.schema.metadata[b"min_side_px"])
+    return np.stack([table["side"].to_numpy(), table["log_aspect"].to_numpy()], axis=1)
 
 
 def read_shard_frames(folder: Path) -> int:
@@ -151,7 +147,7 @@ def _statistics(path: Path) -> dict[str, Any]:
         "frames": frames,
         "edge_boxes_per_frame": round(boxes / max(frames, 1), 2),
         "skipped": skipped,
-        "digest": digest.finish(*read_templates(path)),
+        "digest": digest.finish(read_templates(path)),
     }
 
 
@@ -176,8 +172,8 @@ class _ContentDigest:
         for name, values in arrays.items():
             self.digests[name].update(values.to_numpy().tobytes())
 
-    def finish(self, templates: NDArray[np.float64], min_side: float) -> str:
+    def finish(self, templates: NDArray[np.float64]) -> str:
         """Return the hash, with that of the templates in it."""
         parts = [f"{name} {digest.hexdigest()}" for name, digest in self.digests.items()]
-        parts += [hashlib.sha256(templates.tobytes()).hexdigest(), repr(min_side)]
+        parts.append(hashlib.sha256(templates.tobytes()).hexdigest())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -6,13 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from socl_pipeline.settings import TopMapSettings
-from socl_pipeline.top.cues import window_cues
-from socl_pipeline.top.edges import shrink
+from socl_pipeline.top.cues import CUES, CueSettings, window_cues
 from socl_pipeline.top.objectness import ObjectnessModel, relative_log_side
 from socl_pipeline.top.suppression import non_maximum_suppression
+from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import random_windows, within_frame
 
 Float = NDArray[np.floating]
+
+
+def frame_cues(frame: ViewedFrame, windows: Float, thetas: CueSettings) -> Float:
+    """Return the cues (n, 3) of a frame's windows (n, 4), each computed in the window's view."""
+    cues = np.empty((len(windows), len(CUES)))
+    chosen = frame.view_of(windows)
+    for i, view in enumerate(frame.views):
+        own = chosen == i
+        if own.any():
+            in_view = view.to_view(windows[own] * frame.scale)
+            cues[own] = window_cues(view.cut(frame.image), in_view, thetas)
+    return cues
 
 
 @dataclass(frozen=True)
@@ -20,23 +32,20 @@ class FrameScorer:
     """Scores the proposals of frames: templates (n, 2) of random windows, plus EdgeBoxes."""
 
     templates: Float
-    min_side: float
     model: ObjectnessModel
     settings: TopMapSettings
 
-    def kept_boxes(
-        self, image: NDArray[np.uint8], point: Float, edge_boxes: Float
-    ) -> tuple[Float, Float]:
-        """Return at most top_k boxes (k, 4) in image pixels and their scores (k,), best first.
+    def kept_boxes(self, frame: ViewedFrame, edge_boxes: Float) -> tuple[Float, Float]:
+        """Return at most top_k boxes (k, 4) in frame pixels and their scores (k,), best first.
 
-        image: uint8 RGB (H, W, 3). point: (2,) click. edge_boxes: (m, 4).
+        edge_boxes: (m, 4) in frame pixels.
         """
-        height, width = image.shape[:2]
-        random = random_windows(self.templates, point, width, height, self.min_side)
+        width, height = frame.size
+        min_side = frame.settings.min_side_px
+        random = random_windows(self.templates, frame.point, width, height, min_side)
         windows = np.concatenate([random, edge_boxes])
         windows = within_frame(windows, width, height, self.settings.border_loss)
-        small, scale = shrink(image, self.settings.working_side)
-        cues = window_cues(small, windows * scale, self.model.thetas)
+        cues = frame_cues(frame, windows, self.model.thetas)
         scores = self.model.posterior(cues, relative_log_side(windows, width, height))
         kept = non_maximum_suppression(windows, scores, self.settings.nms, self.settings.top_k)
         return windows[kept], scores[kept]

@@ -14,12 +14,12 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
 from socl_pipeline.top.check import require_sound
+from socl_pipeline.top.frame_priors import frame_prior
 from socl_pipeline.top.ledger import shard_done
 from socl_pipeline.top.left_out import skipped_frames, write_reasons
 from socl_pipeline.top.maps import score_map, top_map
-from socl_pipeline.top.objectness import load_objectness
-from socl_pipeline.top.proposals import FrameProposals, read_edge_boxes, read_templates
-from socl_pipeline.top.scoring import FrameScorer, map_region, top_extent
+from socl_pipeline.top.priors import ScoredBoxes
+from socl_pipeline.top.scoring import map_region, top_extent
 from socl_pipeline.top.store import (
     SCORED,
     UNREADABLE,
@@ -36,20 +36,14 @@ RENDERING_GAIN = 10.0  # of `maps`; the default of models.NAME.top_gain
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
-    settings = job.config.top_maps
-    load_objectness(settings.objectness)  # an unreadable file must not wait for the workers
+    frame_prior(job)  # what cannot be read or imported must not wait for the workers
     _create(job, path)
     store = TopStore(path)  # an unfinished one goes on with the shard size that it was begun with
     run_shards(
         job,
         frame_shards(job, store.shard_frames),
         lambda shard: shard_done(path, shard.start // store.shard_frames),
-        partial(
-            _score_shard,
-            store=path.resolve(),
-            proposals=job.input("proposals").resolve(),
-            settings=settings,
-        ),
+        partial(_score_shard, store=path.resolve(), job=job),
     )
     for leftover in path.rglob("*.partial"):  # of a writer that was killed
         leftover.unlink()
@@ -80,17 +74,16 @@ def _create(job: Job, path: Path) -> None:
     )
 
 
-def _score_shard(shard: FrameShard, store: Path, proposals: Path, settings: TopMapSettings) -> None:
-    templates, min_side = read_templates(proposals)
-    scorer = FrameScorer(templates, min_side, load_objectness(settings.objectness), settings)
-    found = read_edge_boxes(proposals, shard.start, shard.stop)
+def _score_shard(shard: FrameShard, store: Path, job: Job) -> None:
+    settings = job.config.top_maps
+    prior = frame_prior(job, shard.start, shard.stop)
     rows = _empty_rows(len(shard), settings)
     reasons: dict[int, str] = {}
-    for i, (row, near) in enumerate(zip(shard.rows(), found, strict=True)):
+    for i, row in enumerate(shard.rows()):
         rows.points[i] = row.point
         rows.sizes[i] = row.width, row.height
         try:
-            _score_frame(rows, i, row, near, scorer)
+            _score_frame(rows, i, row, prior(shard.start + i, row), settings)
         except InputError as error:
             if not shard.skip_bad_frames:
                 raise InputError(f"{error}; mend it, or pass --on-bad-frame skip") from None
@@ -116,12 +109,9 @@ def _empty_rows(n: int, settings: TopMapSettings) -> TopRows:
 
 
 def _score_frame(
-    rows: TopRows, i: int, row: FrameRow, near: FrameProposals, scorer: FrameScorer
+    rows: TopRows, i: int, row: FrameRow, scored: ScoredBoxes, settings: TopMapSettings
 ) -> None:
-    if near.problem is not None:
-        raise InputError(near.problem)
-    settings = scorer.settings
-    boxes, scores = scorer.kept_boxes(row.read(), row.point, near.boxes)
+    boxes, scores = scored
     rows.boxes[i, : len(boxes)], rows.scores[i, : len(scores)] = boxes, scores
     rows.count[i] = len(boxes)
     rows.extents[i] = top_extent(boxes, scores)

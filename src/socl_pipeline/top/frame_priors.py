@@ -1,0 +1,67 @@
+"""The prior of a run: from a row of the points table to scored boxes, whatever makes them."""
+
+from collections.abc import Callable
+
+from socl_pipeline.annotation.table import FrameRow
+from socl_pipeline.boxes import FloatArray
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.top.objectness import load_objectness
+from socl_pipeline.top.priors import FrameInfo, Prior, ScoredBoxes, load_prior
+from socl_pipeline.top.proposals import read_edge_boxes, read_templates
+from socl_pipeline.top.scoring import FrameScorer
+from socl_pipeline.top.views import ViewedFrame
+
+FramePrior = Callable[[int, FrameRow], ScoredBoxes]
+
+
+def frame_prior(job: Job, start: int = 0, stop: int = 0) -> FramePrior:
+    """Return the prior that the job's config names, for the rows start to stop - 1.
+
+    It is a function of a row and its number. Raises InputError if the prior needs a file or a
+    function that is not there; the function raises InputError for a frame that it cannot use.
+    """
+    settings = job.config.top_maps
+    if settings.prior == "top":
+        return _TopPrior(job, start, stop)
+    prior = load_prior(settings)
+    return _BoxedFrames(job, prior) if settings.prior == "boxes" else _unboxed(prior)
+
+
+class _TopPrior:
+    """Objectness of the stored EdgeBoxes and of random windows (paper 3.1)."""
+
+    def __init__(self, job: Job, start: int, stop: int) -> None:
+        settings, self.views = job.config.top_maps, job.config.views
+        model = load_objectness(settings.objectness, self.views.kind)
+        folder = job.input("proposals").resolve()
+        self.scorer = FrameScorer(read_templates(folder), model, settings)
+        self.start, self.proposals = start, read_edge_boxes(folder, start, stop)
+
+    def __call__(self, number: int, row: FrameRow) -> ScoredBoxes:
+        near = self.proposals[number - self.start]
+        if near.problem is not None:
+            raise InputError(near.problem)
+        return self.scorer.kept_boxes(ViewedFrame.read(row, self.views), near.boxes)
+
+
+def _unboxed(prior: Prior) -> FramePrior:
+    def scored(number: int, row: FrameRow) -> ScoredBoxes:
+        return prior(row.read(), row.point, FrameInfo(row.video, row.frame))
+
+    return scored
+
+
+class _BoxedFrames:
+    """A prior that may see the dataset's own boxes; a video's are read once for its frames."""
+
+    def __init__(self, job: Job, prior: Prior) -> None:
+        self.dataset, self.prior = job.dataset, prior
+        self.video = ""
+        self.boxes: FloatArray | None = None
+
+    def __call__(self, number: int, row: FrameRow) -> ScoredBoxes:
+        if row.video != self.video:
+            self.video, self.boxes = row.video, self.dataset.read(row.video).boxes
+        box = None if self.boxes is None else self.boxes[row.frame]
+        return self.prior(row.read(), row.point, FrameInfo(row.video, row.frame, box))
