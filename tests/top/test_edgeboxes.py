@@ -72,8 +72,10 @@ def opencv_windows(edges, min_area=300):
 def crossed():
     """Every pixel is a group of its own, with links to all around it."""
     y, x = np.indices((60, 70))
-    angle = np.where((x + y) % 2, 0.8, 0.8 + np.pi / 2) + np.where(y % 2, 0.7, 0) % np.pi
-    return EdgeMap(np.full((60, 70), 0.9, np.float32), angle.astype(np.float32))
+    angle = np.where((x + y) % 2, 0.8, 0.8 + np.pi / 2) + np.where(y % 2, 0.7, 0)
+    strength = np.zeros((60, 70), np.float32)
+    strength[20:45, 20:50] = 0.9
+    return EdgeMap(strength, angle.astype(np.float32))
 
 
 SOURCES = {
