@@ -133,6 +133,12 @@ class EdgeBoxSettings(Section):
     )
     max_boxes: int = Field(1000, ge=0, description="Paper 3.1: 1,000 per frame; 0 turns it off.")
     radius_px: float = Field(30.0, gt=0, description="Paper 3.1: kept within 30 px of the click.")
+    radius_sides: float = Field(
+        1.0,
+        gt=0,
+        description="Of search local: nor farther than so many of the box's own sides; 30 px is "
+        "many times the size of a drone's target. Our choice.",
+    )
     alpha: float = Field(0.65, gt=0, lt=1)
     beta: float = Field(0.75, gt=0, le=1)
     min_score: float = Field(0.01, ge=0)

@@ -16,6 +16,7 @@ from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifes
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.stages import Job, Target, open_dataset
+from socl_pipeline.presets import overlay
 from socl_pipeline.settings import (
     BenchmarkSettings,
     Config,

@@ -214,8 +214,9 @@ def _views(config: Config) -> dict[str, Any]:
 
 
 def _proposal_params(config: Config, names: Names) -> dict[str, Any]:
-    free = {"shard_frames": True, "edgeboxes": {"model"}}
-    return config.proposals.model_dump(mode="json", exclude=free) | _views(config)
+    params = config.proposals.model_dump(mode="json", exclude={"shard_frames"})
+    del params["edgeboxes"]["model"]  # its content counts: `_forest_file`
+    return params | _views(config)
 
 
 def _forest_file(job: Job) -> dict[str, str]:

@@ -18,6 +18,7 @@ from socl_pipeline.top.edge_scores import score_inside
 
 MAX_ASPECT = 3.0  # OpenCV's maxAspectRatio
 LAST_STEP = 2  # px; the refinement ends when both of its steps are no larger
+REFINED = 100  # windows that are refined, the best ones; EdgeBoxes refines all, to no other result
 
 Windows = NDArray[np.int64]
 Float = NDArray[np.floating]
@@ -40,11 +41,14 @@ def search_near(
     image_shape = rows - 1, columns - 1
     shapes = window_shapes(image_shape, sides, settings.alpha)
     step_ratio = (1 - settings.alpha) / (1 + settings.alpha)
-    windows = _grid(image_shape, shapes, point, radius, step_ratio)
+    sides_away = settings.radius_sides
+    windows = _grid(image_shape, shapes, point, (radius, sides_away), step_ratio)
     scores = score_inside(groups, windows, np.full(len(windows), settings.min_score, np.float32))
     windows, scores = windows[scores > 0], scores[scores > 0]
+    best = np.argsort(-scores, kind="stable")[:REFINED]
+    windows, scores = windows[best], scores[best]
     _refine(groups, windows, scores, step_ratio)
-    near = _near(windows, point, radius)
+    near = _near(windows, float(point[0]), float(point[1]), radius, sides_away)
     windows, scores = windows[near], scores[near]
     order = np.argsort(-scores, kind="stable")
     windows, scores = windows[order], scores[order]
@@ -71,44 +75,68 @@ def window_shapes(
 
 
 def _grid(
-    image_shape: tuple[int, int], shapes: Windows, point: Float, radius: float, step_ratio: float
+    image_shape: tuple[int, int],
+    shapes: Windows,
+    point: Float,
+    reach: tuple[float, float],
+    step_ratio: float,
 ) -> Windows:
-    """Return the windows (n, 4) of all shapes around a point, cut at an image of (H, W) pixels."""
+    """Return the windows (n, 4) of all shapes near a point, cut at an image of (H, W) pixels."""
+    radius, sides_away = reach
     steps = np.maximum(2, (shapes * step_ratio).astype(np.int64))
-    reach = (radius / steps).astype(np.int64)
+    farthest = np.minimum(radius, sides_away * np.sqrt(shapes.prod(axis=1)))
+    counts = (farthest[:, None] / steps).astype(np.int64)
     # the middle of pixels a to b lies at (a + b + 1) / 2
     first = np.rint(point - 0.5 - shapes / 2).astype(np.int64)
-    windows = _offset_windows(first, shapes, steps, reach)
-    last = np.array(image_shape[::-1]) - 1
-    windows[:, :2] = np.maximum(windows[:, :2], 0)
-    windows[:, 2:] = np.minimum(windows[:, 2:], last)
-    return windows[_near(windows, point, radius)]
+    height, width = image_shape
+    x, y = float(point[0]), float(point[1])
+    return np.asarray(
+        _near_windows(first, shapes, steps, counts, width, height, x, y, radius, sides_away)
+    )
 
 
 @njit(cache=True, nogil=True)
-def _offset_windows(first, shapes, steps, reach):  # type: ignore[no-untyped-def]
-    """Return windows (n, 4) of all shapes (m, 2), up to `reach` steps from their places `first`."""
-    count = 0
-    for across, down in reach:
-        count += (2 * across + 1) * (2 * down + 1)
-    windows = np.empty((count, 4), np.int64)
-    count = 0
+def _near_windows(first, shapes, steps, counts, width, height, x, y, radius, sides_away):  # type: ignore[no-untyped-def]
+    """Return windows (n, 4) of all shapes (m, 2), up to `counts` steps from their places `first`.
+
+    Cut at the image; those that are near the point x, y.
+    """
+    most = 0
+    for across, down in counts:
+        most += (2 * across + 1) * (2 * down + 1)
+    windows = np.empty((most, 4), np.int64)
+    n = 0
     for k in range(len(shapes)):
-        for i in range(-reach[k, 0], reach[k, 0] + 1):
-            for j in range(-reach[k, 1], reach[k, 1] + 1):
-                windows[count, 0] = first[k, 0] + i * steps[k, 0]
-                windows[count, 1] = first[k, 1] + j * steps[k, 1]
-                windows[count, 2] = windows[count, 0] + shapes[k, 0]
-                windows[count, 3] = windows[count, 1] + shapes[k, 1]
-                count += 1
-    return windows
+        for i in range(-counts[k, 0], counts[k, 0] + 1):
+            for j in range(-counts[k, 1], counts[k, 1] + 1):
+                left, top = first[k, 0] + i * steps[k, 0], first[k, 1] + j * steps[k, 1]
+                windows[n, 0], windows[n, 1] = max(left, 0), max(top, 0)
+                windows[n, 2] = min(left + shapes[k, 0], width - 1)
+                windows[n, 3] = min(top + shapes[k, 1], height - 1)
+                n += _is_near(windows[n], x, y, radius, sides_away)
+    return windows[:n].copy()
 
 
-def _near(windows: Windows, point: Float, radius: float) -> NDArray[np.bool_]:
-    """Return which windows (n, 4) are not empty and have their middle within the radius."""
-    first, last = windows[:, :2], windows[:, 2:]
-    away = (first + last + 1) / 2 - point
-    return (last > first).all(axis=1) & ((away**2).sum(axis=1) <= radius**2)
+@njit(cache=True, nogil=True)
+def _near(windows, x, y, radius, sides_away):  # type: ignore[no-untyped-def]
+    """Return which windows (n, 4) are near the point x, y."""
+    near = np.empty(len(windows), np.bool_)
+    for i in range(len(windows)):
+        near[i] = _is_near(windows[i], x, y, radius, sides_away)
+    return near
+
+
+@njit(cache=True, nogil=True)
+def _is_near(window, x, y, radius, sides_away):  # type: ignore[no-untyped-def]
+    """Return whether a window (4,) is not empty and its middle near the point x, y.
+
+    Near: within a radius, and within so many of the window's own sides.
+    """
+    width, height = window[2] - window[0], window[3] - window[1]
+    away_x = (window[0] + window[2] + 1) / 2 - x
+    away_y = (window[1] + window[3] + 1) / 2 - y
+    limit = min(radius * radius, sides_away * sides_away * width * height)
+    return width > 0 and height > 0 and away_x * away_x + away_y * away_y <= limit
 
 
 @njit(cache=True, nogil=True)

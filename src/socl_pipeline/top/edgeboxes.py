@@ -43,7 +43,7 @@ def _boxes_in_view(
 ) -> tuple[Float, Float]:
     """Return the frame's boxes (n, 4) near the click that are judged in one view, scores (n,)."""
     view = frame.views[index]
-    edges = image_edges(view.cut(frame.image), settings)
+    edges = image_edges(frame.pictures[index], settings)
     zoom = float(np.sqrt(np.prod(view.scale)))  # view pixels per image pixel
     least = np.sqrt(settings.min_box_area_px) * frame.scale
     if settings.search == "opencv":

@@ -74,8 +74,8 @@ def area_precision(boxes: Float, scores: Float, truth: Float, width: float, heig
     In [0, 1], 1 if S is higher everywhere in the true box (4,) than anywhere else. Exact, on the
     grid of the edges of boxes (k, 4) in a frame (width, height).
     """
-    columns, across = _edge_grid(boxes[:, 0], boxes[:, 2], width, truth[[0]], truth[[2]])
-    rows, down = _edge_grid(boxes[:, 1], boxes[:, 3], height, truth[[1]], truth[[3]])
+    columns, across = _edge_grid(boxes[:, 0], boxes[:, 2], width, truth[0], truth[2])
+    rows, down = _edge_grid(boxes[:, 1], boxes[:, 3], height, truth[1], truth[3])
     score = (down.T @ (scores[:, None] * across)).ravel()
     area = np.outer(np.diff(rows), np.diff(columns)).ravel()
     inside = np.outer(_within(rows, truth[1], truth[3]), _within(columns, truth[0], truth[2]))
@@ -100,13 +100,15 @@ def _within(edges: Float, low: float, size: float) -> Float:
     return ((middle >= low) & (middle <= low + size)).astype(np.float64)
 
 
-def _edge_grid(low: Float, size: Float, limit: float, *more: Float) -> tuple[Float, Float]:
+def _edge_grid(
+    low: Float, size: Float, limit: float, more_low: float = 0.0, more_size: float = 0.0
+) -> tuple[Float, Float]:
     """Return the sorted edges (m + 1,) in [0, limit] and whether boxes cover each cell (k, m).
 
-    more: low and size of a further interval whose edges the grid must have.
+    more_low, more_size: a further interval whose edges the grid must have.
     """
-    ends = [low, low + size, [0, limit], *([more[0], more[0] + more[1]] if more else [])]
-    edges = np.unique(np.clip(np.concatenate(ends), 0, limit))
+    ends = np.concatenate([low, low + size, [0, limit, more_low, more_low + more_size]])
+    edges = np.unique(np.clip(ends, 0, limit))
     covers = (low[:, None] <= edges[:-1]) & ((low + size)[:, None] >= edges[1:])
     return edges, covers.astype(np.float64)
 

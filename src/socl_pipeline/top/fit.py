@@ -6,7 +6,7 @@ box of at least 0.5. The shipped tables come from scenes: no photograph, no lice
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -194,7 +194,7 @@ class FitOptions:
     one dataset. theta_search: see `search_thetas`.
     """
 
-    views: ViewSettings = ViewSettings()
+    views: ViewSettings = field(default_factory=ViewSettings)
     size_cue: bool = False
     theta_search: bool = False
     seed: int = FIT_SEED

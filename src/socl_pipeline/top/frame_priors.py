@@ -6,6 +6,7 @@ from socl_pipeline.annotation.table import FrameRow
 from socl_pipeline.boxes import FloatArray
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.top.edgeboxes import edge_boxes_near
 from socl_pipeline.top.objectness import load_objectness
 from socl_pipeline.top.priors import FrameInfo, Prior, ScoredBoxes, load_prior
 from socl_pipeline.top.proposals import read_edge_boxes, read_templates
@@ -29,20 +30,31 @@ def frame_prior(job: Job, start: int = 0, stop: int = 0) -> FramePrior:
 
 
 class _TopPrior:
-    """Objectness of the stored EdgeBoxes and of random windows (paper 3.1)."""
+    """Objectness of EdgeBoxes and random windows (paper 3.1).
+
+    EdgeBoxes of the whole frame were stored by stage `proposals`; those of the local search are
+    found here, where the frame is decoded anyway.
+    """
 
     def __init__(self, job: Job, start: int, stop: int) -> None:
         settings, self.views = job.config.top_maps, job.config.views
         model = load_objectness(settings.objectness, self.views.kind)
         folder = job.input("proposals").resolve()
         self.scorer = FrameScorer(read_templates(folder), model, settings)
-        self.start, self.proposals = start, read_edge_boxes(folder, start, stop)
+        self.search = job.config.proposals.edgeboxes
+        stored = self.search.search == "opencv"
+        self.start = start
+        self.stored = read_edge_boxes(folder, start, stop) if stored else None
 
     def __call__(self, number: int, row: FrameRow) -> ScoredBoxes:
-        near = self.proposals[number - self.start]
-        if near.problem is not None:
-            raise InputError(near.problem)
-        return self.scorer.kept_boxes(ViewedFrame.read(row, self.views), near.boxes)
+        problem = self.stored and self.stored[number - self.start].problem
+        if problem:
+            raise InputError(problem)
+        frame = ViewedFrame.read(row, self.views)
+        if self.stored is not None:
+            return self.scorer.kept_boxes(frame, self.stored[number - self.start].boxes)
+        boxes, _ = edge_boxes_near(frame, self.search)
+        return self.scorer.kept_boxes(frame, boxes)
 
 
 def _unboxed(prior: Prior) -> FramePrior:

@@ -12,6 +12,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,7 @@ def _strips(inside: NDArray[np.bool_], count: int) -> Float:
     edges = np.linspace(rows[0], rows[-1] + 1, min(count, int(np.ptp(rows)) + 1) + 1)
     bounds = np.rint(edges).astype(int)
     boxes = []
-    for top, bottom in zip(bounds[:-1], bounds[1:], strict=True):
+    for top, bottom in pairwise(bounds):
         covered = inside[top:bottom].mean(axis=0) >= 0.5
         steps = np.flatnonzero(np.diff(covered, prepend=False, append=False))
         for left, right in zip(steps[::2], steps[1::2], strict=True):
@@ -163,7 +164,7 @@ def _checked(
             "expected (n, 4) and (n,) with n > 0"
         )
     best = np.argsort(-weights, kind="stable")[:count]
-    boxes, weights = clip_boxes(boxes[best], width, height), weights[best]
-    if not (np.isfinite(boxes).all() and (weights > 0).all() and np.isfinite(weights).all()):
+    kept, weights = clip_boxes(boxes[best], width, height), weights[best]
+    if not (np.isfinite(kept).all() and (weights > 0).all() and np.isfinite(weights).all()):
         raise InputError(f"{where}: boxes must be finite numbers and scores positive ones")
-    return boxes, weights
+    return kept, weights

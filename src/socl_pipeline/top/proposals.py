@@ -1,9 +1,14 @@
-"""Stage `proposals`: EdgeBoxes near each click, and the table of random window templates.
+"""Stage `proposals`: what is proposed near each click.
 
-The artifact is a folder: `templates.parquet` (one table for all frames) and `edgeboxes/`, one
-Parquet file per shard of rows of the points table, with a row per frame: boxes and scores as
-lists, and `problem`, the reason why a frame could not be read (null for a good one). How many
-rows a file has stands in the metadata of the templates; the content does not depend on it.
+The artifact is a folder: `templates.parquet`, one table of random windows for all frames, and for
+the search `opencv` also `edgeboxes/`, one Parquet file per shard of rows of the points table with
+a row per frame: boxes and scores as lists, and `problem`, the reason why a frame could not be
+read (null for a good one). How many rows a file has stands in the metadata of the templates; the
+content does not depend on it.
+
+The boxes of the search `local` are not stored: finding them again takes as long as decoding the
+frame, which the stage that scores them does in any case, and they would take more room than the
+TOP maps.
 """
 
 import hashlib
@@ -21,7 +26,7 @@ from numpy.typing import NDArray
 
 from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.artifact import atomic_path
+from socl_pipeline.pipeline.artifact import atomic_path, canonical_json
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import ProposalSettings, ViewSettings
 from socl_pipeline.top.edgeboxes import edge_boxes_near
@@ -50,13 +55,23 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     settings = job.config.proposals
     if not (path / TEMPLATES).exists():
         _write_templates(path / TEMPLATES, settings, job.recipe.metadata())
+    if settings.edgeboxes.search == "opencv":
+        _store_edge_boxes(job, path)
+    return _statistics(path, job.params)
+
+
+def _store_edge_boxes(job: Job, path: Path) -> None:
     run_shards(
         job,
         frame_shards(job, read_shard_frames(path)),
         lambda shard: shard_file(path, shard.start).exists(),
-        partial(_find_edge_boxes, folder=path.resolve(), settings=settings, views=job.config.views),
+        partial(
+            _find_edge_boxes,
+            folder=path.resolve(),
+            settings=job.config.proposals,
+            views=job.config.views,
+        ),
     )
-    return _statistics(path)
 
 
 def _find_edge_boxes(
@@ -129,7 +144,8 @@ def read_edge_boxes(folder: Path, start: int, stop: int) -> list[FrameProposals]
     return found
 
 
-def _statistics(path: Path) -> dict[str, Any]:
+def _statistics(path: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Return counts, and the digest; params: how boxes that are not stored are to be found."""
     boxes, frames = 0, 0
     skipped: list[dict[str, Any]] = []
     digest = _ContentDigest()
@@ -143,12 +159,15 @@ def _statistics(path: Path) -> dict[str, Any]:
             {"video": r["video"], "frame": r["frame"], "reason": r["problem"]}
             for r in bad.to_pylist()
         ]
-    return {
-        "frames": frames,
-        "edge_boxes_per_frame": round(boxes / max(frames, 1), 2),
+    templates = read_templates(path)
+    result = {
+        "random_windows": len(templates),
         "skipped": skipped,
-        "digest": digest.finish(read_templates(path)),
+        "digest": digest.finish(templates, "" if frames else canonical_json(params)),
     }
+    if frames:
+        result |= {"frames": frames, "edge_boxes_per_frame": round(boxes / frames, 2)}
+    return result
 
 
 class _ContentDigest:
@@ -172,8 +191,8 @@ class _ContentDigest:
         for name, values in arrays.items():
             self.digests[name].update(values.to_numpy().tobytes())
 
-    def finish(self, templates: NDArray[np.float64]) -> str:
-        """Return the hash, with that of the templates in it."""
+    def finish(self, templates: NDArray[np.float64], search: str) -> str:
+        """Return the hash, with the templates in it and the text of a search to be done later."""
         parts = [f"{name} {digest.hexdigest()}" for name, digest in self.digests.items()]
-        parts.append(hashlib.sha256(templates.tobytes()).hexdigest())
+        parts += [hashlib.sha256(templates.tobytes()).hexdigest(), search]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

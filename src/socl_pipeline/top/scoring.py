@@ -23,7 +23,7 @@ def frame_cues(frame: ViewedFrame, windows: Float, thetas: CueSettings) -> Float
         own = chosen == i
         if own.any():
             in_view = view.to_view(windows[own] * frame.scale)
-            cues[own] = window_cues(view.cut(frame.image), in_view, thetas)
+            cues[own] = window_cues(frame.pictures[i], in_view, thetas)
     return cues
 
 

@@ -120,6 +120,11 @@ class ViewedFrame:
             side /= s.ratio
         return views
 
+    @cached_property
+    def pictures(self) -> list[NDArray[np.uint8]]:
+        """The views' pixels, each (h, w, 3)."""
+        return [view.cut(self.image) for view in self.views]
+
     def view_of(self, boxes: Float) -> NDArray[np.int64]:
         """Return the index (n,) of the view in which each of the frame's boxes (n, 4) is judged."""
         side = np.sqrt(boxes[:, 2] * boxes[:, 3]) * self.scale
