@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.faults import retried
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
@@ -18,7 +19,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     was cut off with grey in place of what is missing, so its end marker is checked here.
     """
     try:
-        data = path.read_bytes()
+        data = retried(path.read_bytes)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if data.startswith(JPEG_START) and data.rfind(JPEG_END) < 0:
