@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A SLURM of two nodes with two cores each on this machine, for tests: daemons of this user, all
-# files below FOLDER. Then: export SLURM_CONF=FOLDER/slurm.conf. It ends with FOLDER/stop.sh.
+# files below FOLDER. Then: export PATH=FOLDER/bin:$PATH. It ends with FOLDER/stop.sh.
 # Needs the programs of Debian's slurm-wlm and munge.
 #
 # usage: start_slurm.sh FOLDER
@@ -66,6 +66,14 @@ for file in node1.pid node2.pid slurmctld.pid munge/pid; do
 done
 STOP
 chmod +x "$folder/stop.sh"
+
+# Snakemake takes SLURM_CONF out of the environment of its jobs, so the commands bring it along
+mkdir -p "$folder/bin"
+for name in sbatch srun squeue scancel sinfo scontrol; do
+    printf '#!/bin/sh\nSLURM_CONF=%q exec %q "$@"\n' "$folder/slurm.conf" "$(command -v $name)" \
+        > "$folder/bin/$name"
+    chmod +x "$folder/bin/$name"
+done
 
 export SLURM_CONF="$folder/slurm.conf"
 munged=$(PATH=$PATH:/usr/sbin command -v munged)
