@@ -4,12 +4,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import retried
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+LARGEST_SIDE = 16384  # px; twice what the store of TOP maps reaches
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -24,10 +26,19 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if data.startswith(JPEG_START) and data.rfind(JPEG_END) < 0:
         raise InputError(f"{path}: the JPEG is cut off; copy the file again")
-    image = decode_image(data)
+    image = None if _declares_too_much(data) else decode_image(data)
     if image is None:
         raise InputError(f"{path}: not an image that OpenCV can decode ({len(data)} bytes)")
     return image
+
+
+def _declares_too_much(data: bytes) -> bool:
+    """Return whether a JPEG's header asks for gigabytes, whatever its data hold."""
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:  # not a JPEG, or one that will not be decoded either
+        return False
+    return max(width, height) > LARGEST_SIDE
 
 
 def decode_image(data: bytes | NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -35,7 +46,10 @@ def decode_image(data: bytes | NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     buffer = np.frombuffer(data, np.uint8)
     if buffer.size == 0:
         return None
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that declares more pixels than OpenCV's own limit
+        return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
