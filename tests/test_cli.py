@@ -154,3 +154,19 @@ def test_schema_describes_every_section(socl):
     schema = json.loads(socl("schema").output)
     assert set(schema["required"]) == {"datasets", "models"}
     assert "top_maps" in schema["properties"]
+
+
+def test_a_place_for_the_workers_that_is_none_is_one_sentence(socl, config):
+    socl("points", "--config", config, "--dataset", "demo")
+    with pytest.raises(InputError, match="--dask grid: neither a place nor a file; expected none,"):
+        socl("proposals", "--config", config, "--dataset", "demo", "--dask", "grid")
+    result = socl("proposals", "--config", config, "--dataset", "demo", "--dask", "none")
+    assert result.exit_code == 0
+
+
+def test_where_work_runs_is_not_part_of_what_is_made(make_job):
+    from dataclasses import replace
+
+    job = make_job("points")
+    elsewhere = replace(job, workers=7, dask="slurm", memory_mb=9000)
+    assert (elsewhere.recipe, elsewhere.fingerprint) == (job.recipe, job.fingerprint)
