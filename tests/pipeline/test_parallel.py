@@ -208,6 +208,13 @@ def test_slurm_without_dask_jobqueue_is_one_sentence(monkeypatch, progress):
         list(run_tasks(str, [1], workers=1, progress=progress, dask="slurm"))
 
 
+def test_slurm_where_there_is_none_is_one_sentence(monkeypatch, progress):
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="there is no sbatch here"):
+        list(run_tasks(str, [1], workers=1, progress=progress, dask="slurm"))
+
+
 def test_none_works_in_this_process(progress):
     def pid(task):
         return os.getpid()

@@ -6,6 +6,7 @@ Whatever the place, one worker process is one core: all threads inside are pinne
 import logging
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,11 @@ def _slurm_cluster(workers: int) -> Any:
         raise InputError(
             "--dask slurm needs dask-jobqueue: pip install -e '.[slurm]', or use --dask processes"
         ) from None
+    if shutil.which("sbatch") is None:
+        raise InputError(
+            "--dask slurm: there is no sbatch here to ask SLURM for workers; run this on a node "
+            "that may submit jobs, or use --dask processes"
+        )
     cores = int(dask.config.get("jobqueue.slurm.cores", None) or 1)
     memory = dask.config.get("jobqueue.slurm.memory", None) or f"{SLURM_CORE_MB * cores}MiB"
     logs = dask.config.get("jobqueue.slurm.log-directory", None) or "work/dask_logs"

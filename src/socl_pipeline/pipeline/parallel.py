@@ -129,7 +129,7 @@ class _OpenTasks:
         """Warn if there are no workers, and give tasks that hang to a second one."""
         workers = list(self._client.nthreads())
         if not workers:
-            logger.warning("waiting for a Dask worker; there is none now")
+            logger.warning("there is no Dask worker now; waiting for one (SLURM: see squeue)")
         if not workers or not self._durations:
             return
         limit = max(HANGS_S, HANGS_TIMES * statistics.median(self._durations))
