@@ -215,6 +215,16 @@ def test_slurm_where_there_is_none_is_one_sentence(monkeypatch, progress):
         list(run_tasks(str, [1], workers=1, progress=progress, dask="slurm"))
 
 
+def test_jobs_that_slurm_refuses_are_one_sentence(tmp_path, monkeypatch, progress):
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: no such queue' >&2\nexit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(InputError, match=r"SLURM refuses .*\(sbatch: error: no such queue\); mend"):
+        list(run_tasks(str, [1], workers=1, progress=progress, dask="slurm"))
+
+
 def test_none_works_in_this_process(progress):
     def pid(task):
         return os.getpid()

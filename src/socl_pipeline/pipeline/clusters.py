@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,9 +111,26 @@ def _slurm_cluster(workers: int) -> Any:
         log_directory=str(Path(logs).resolve()),
         silence_logs=logging.ERROR,
     )
+    try:
+        _check_job(cluster.job_script())
+    except InputError:
+        cluster.close()
+        raise
     jobs = math.ceil(workers / cores)
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
     return cluster
+
+
+def _check_job(script: str) -> None:
+    """Raise InputError if SLURM would refuse the workers' jobs: Dask would wait for ever."""
+    command = ["sbatch", "--test-only"]
+    result = subprocess.run(command, input=script, capture_output=True, text=True, timeout=100)
+    if result.returncode:
+        reason = " ".join(result.stderr.split())
+        raise InputError(
+            f"--dask slurm: SLURM refuses the jobs of the workers ({reason}); mend jobqueue.slurm "
+            "in Dask's configuration"
+        )
 
 
 def _connect(place: str) -> Client:
