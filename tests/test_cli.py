@@ -202,3 +202,19 @@ def test_check_and_inspect_a_store(socl, config, demo, tmp_path):
     assert socl("check", store, "--repair").exit_code == 1
     socl("top_maps", "-c", config, "--dataset", "demo", "-j", 0)
     assert socl("check", store).exit_code == 0
+
+
+def test_a_place_for_the_workers_that_is_none_is_one_sentence(socl, config):
+    socl("points", "--config", config, "--dataset", "demo")
+    with pytest.raises(InputError, match="--dask grid: neither a place nor a file; expected none,"):
+        socl("proposals", "--config", config, "--dataset", "demo", "--dask", "grid")
+    result = socl("proposals", "--config", config, "--dataset", "demo", "--dask", "none")
+    assert result.exit_code == 0
+
+
+def test_where_work_runs_is_not_part_of_what_is_made(make_job):
+    from dataclasses import replace
+
+    job = make_job("points")
+    elsewhere = replace(job, workers=7, dask="slurm", memory_mb=9000)
+    assert (elsewhere.recipe, elsewhere.fingerprint) == (job.recipe, job.fingerprint)

@@ -21,6 +21,7 @@ DEFAULT_CONFIG = "config/demo.yaml"
 DEFAULT_SCENES = 400  # for fit-objectness: what the shipped tables were fitted on
 _PATH = click.Path(path_type=Path)
 READS_FRAMES = ("points", "proposals", "top_maps", "patches")
+ON_DASK = ("proposals", "top_maps", "patches")
 
 
 class _Group(click.Group):
@@ -68,6 +69,28 @@ def folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+_DASK_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (
+        ("--dask",),
+        {
+            "default": "processes",
+            "show_default": True,
+            "metavar": "PLACE",
+            "help": "Where the workers are: none (no Dask), processes of this machine, slurm "
+            "(jobs of their own), tcp://HOST:PORT or a scheduler file (one that runs).",
+        },
+    ),
+    (
+        ("--memory-mb",),
+        {
+            "type": click.IntRange(min=1),
+            "help": "MiB for the stage and its worker processes together; a worker above its "
+            "share is restarted. Default: each core's share of the machine's.",
+        },
+    ),
+]
+
+
 def _stage_command(stage: Stage) -> click.Command:
     """Make the sub-command of a stage from its entry in the table."""
 
@@ -81,13 +104,16 @@ def _stage_command(stage: Stage) -> click.Command:
         log: Path | None,
         fingerprint: str | None,
         on_bad_frame: Any = None,
+        dask: str = "processes",
+        memory_mb: int | None = None,
         **names: str,
     ) -> None:
         from socl_pipeline.pipeline.progress import logging_to
 
         with logging_to(log):
             target = Target.of(stage.name, **names)
-            job = Job(load_config(config), target, results, cache, workers, on_bad_frame)
+            how = (workers, on_bad_frame, dask, memory_mb)
+            job = Job(load_config(config), target, results, cache, *how)
             if fingerprint is not None and fingerprint != job.fingerprint:
                 raise InputError(
                     f"{config}: changed since this run was planned (fingerprint "
@@ -123,6 +149,8 @@ def _stage_command(stage: Stage) -> click.Command:
             "help": "What a broken frame does; default: the dataset's own setting.",
         }
         extra.append((("--on-bad-frame",), choice))
+    if stage.name in ON_DASK:
+        extra += _DASK_OPTIONS
     for flags, options in extra:
         command = click.option(*flags, **options)(command)
     return config_option(folder_options(command))  # type: ignore[return-value]

@@ -1,6 +1,7 @@
 import io
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,11 @@ def test_lines_go_to_the_log_file(tmp_path, capsys):
     assert log.read_text().splitlines()[0].endswith("INFO hello")
     assert len(log.read_text().splitlines()) == 1
     assert "hello" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_under_the_log_file_does_not_hide_the_error(capsys):
+    with pytest.raises(ZeroDivisionError), logging_to(Path("/dev/full")):
+        logging.getLogger("socl_pipeline.test").info("hello")
+        raise ZeroDivisionError
+    assert capsys.readouterr().err == "hello\n"

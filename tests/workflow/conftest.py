@@ -155,3 +155,9 @@ def project(finished: Project, tmp_path: Path) -> Project:
 def fresh(tmp_path: Path) -> Project:
     """A project in which nothing has run."""
     return Project.create(tmp_path / "fresh")
+
+
+@pytest.fixture(scope="session")
+def new_project() -> Callable[[Path], Project]:
+    """A function that makes a project in a new folder."""
+    return Project.create

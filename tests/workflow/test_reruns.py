@@ -1,6 +1,7 @@
 """What reruns after a change: only the stages downstream of it."""
 
 import json
+import re
 import shutil
 
 import yaml
@@ -88,3 +89,11 @@ def test_every_artifact_carries_its_recipe(project):
         summary = json.loads(path.read_text())
         assert set(summary["recipe"]) == {"stage", "version", "params", "inputs"}
         assert summary["digest"] and summary["key"]
+
+
+def test_where_the_work_runs_reruns_nothing_and_reaches_the_stage(project):
+    elsewhere = ("--set-resources", "top_maps:dask=none", "top_maps:mem_mb=5000")
+    assert "Nothing to be done" in project.run("all", "-n", *elsewhere)
+    (project.folder / "results/tiny/top_maps.summary.json").unlink()
+    shell = project.run("results/tiny/top_maps.summary.json", "-n", *elsewhere)
+    assert re.search(r"socl top_maps .* --dask none --memory-mb 5000 ", shell)

@@ -13,11 +13,14 @@ rule proposals:
         "../../environment.yml"
     threads: 16
     resources:
-        mem_mb=lambda wildcards, threads: 1000 * threads,
+        mem_mb=lambda wildcards, threads: 1000 + 1000 * threads,
+        dask="processes",
+        workers=lambda wildcards, threads: threads,
         runtime=1440,
     params:
         fp=lambda wildcards: PLAN.fingerprint("proposals", wildcards),
     shell:
         "socl proposals --config work/config/{wildcards.dataset}.json"
-        " --dataset {wildcards.dataset} --workers {threads}"
+        " --dataset {wildcards.dataset} --workers {resources.workers}"
+        " --dask {resources.dask} --memory-mb {resources.mem_mb}"
         " --fingerprint {params.fp} --log {log}"

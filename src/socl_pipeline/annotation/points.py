@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from socl_pipeline.annotation.clicks import noisy_points, sample_frames, sample_videos
 from socl_pipeline.boxes import centers
-from socl_pipeline.datasets.video import Problem, Video
+from socl_pipeline.datasets.video import Problem, Video, file_size
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.progress import Progress
@@ -130,7 +130,7 @@ def _video_rows(
         pa.DictionaryArray.from_arrays(np.zeros(len(frames), np.int32), [video.name]),
         pa.array(frames, pa.int32()),
         pa.array([video.frames[i].relative_to(root).as_posix() for i in frames], pa.string()),
-        pa.array([video.frames[i].stat().st_size for i in frames], pa.int64()),
+        pa.array([file_size(video.frames[i]) for i in frames], pa.int64()),
         pa.array(np.full(len(frames), video.width), pa.int32()),
         pa.array(np.full(len(frames), video.height), pa.int32()),
         *(pa.array(points[:, i], pa.float32()) for i in range(2)),

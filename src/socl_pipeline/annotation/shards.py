@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from socl_pipeline.annotation.table import FrameRow, frame_rows, read_point_rows, shard_ranges
+from socl_pipeline.errors import InputError
+from socl_pipeline.faults import disk_is_full
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.status import disk_usage, format_bytes
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,41 @@ def run_shards(
     is_done: Callable[[FrameShard], bool],
     work: Callable[[FrameShard], Any],
 ) -> None:
-    """Run `work` on the shards that are not done, on the job's Dask workers, with progress."""
+    """Run `work` on the shards that are not done, on the job's Dask workers, with progress.
+
+    Raises InputError if the disk is full, with an estimate of what is needed.
+    """
     missing = [shard for shard in shards if not is_done(shard)]
     total = sum(map(len, shards))
+    once = partial(_work_once, is_done=is_done, work=work)
+    how: dict[str, Any] = {"workers": job.workers, "dask": job.dask, "memory_mb": job.memory_mb}
     with Progress(job.stage.name, total, "frames", total - sum(map(len, missing))) as progress:
-        for _ in run_tasks(work, missing, workers=job.workers, progress=progress, size=len):
-            pass
+        try:
+            for _ in run_tasks(once, missing, progress=progress, size=len, **how):
+                pass
+        except OSError as error:
+            if not disk_is_full(error):
+                raise
+            raise InputError(_disk_full(job, progress.done, total)) from None
+
+
+def _work_once(
+    shard: FrameShard, is_done: Callable[[FrameShard], bool], work: Callable[[FrameShard], Any]
+) -> None:
+    if not is_done(shard):  # a worker may have died between its last byte and its receipt
+        work(shard)
+
+
+def _disk_full(job: Job, done: int, total: int) -> str:
+    folder = job.cache / job.stage.name / job.recipe.key
+    used = disk_usage(folder)
+    need = (
+        f"the {done} of {total} frames that are done take {format_bytes(used)}, so about "
+        f"{format_bytes(used / done * (total - done))} more are needed"
+        if done
+        else "not even the first frames fit"
+    )
+    return (
+        f"{folder}: the disk is full; {need}; free space and run the same command again, what is "
+        "finished is kept"
+    )

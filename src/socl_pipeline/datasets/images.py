@@ -13,10 +13,12 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.faults import retried
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 JPEG_REDUCTIONS = (8, 4, 2)  # scales of the inverse transform that libjpeg has fast code for
 MISSING_DATA = "remature end"  # in libjpeg's words for a file or a scan that ends too early
+LARGEST_SIDE = 16384  # px; twice what the store of TOP maps reaches
 
 Image = NDArray[np.uint8]
 Encoded = bytes | NDArray[np.uint8]
@@ -86,16 +88,22 @@ class _MissingDataError(Exception):
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = retried(path.read_bytes)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if data.startswith(JPEG_START) and data.rfind(JPEG_END) < 0:
         raise _cut_off(path)
+    if max(_jpeg_size(data) or (0,)) > LARGEST_SIDE:  # a header may ask for gigabytes
+        raise _undecodable(path, data)
     return data
 
 
 def _cut_off(path: Path) -> InputError:
     return InputError(f"{path}: the JPEG is cut off; copy the file again")
+
+
+def _undecodable(path: Path, data: bytes) -> InputError:
+    return InputError(f"{path}: not an image that OpenCV can decode ({len(data)} bytes)")
 
 
 def _decode_file(path: Path, data: bytes, factor: int) -> Image:
@@ -104,7 +112,7 @@ def _decode_file(path: Path, data: bytes, factor: int) -> Image:
     except _MissingDataError:
         raise _cut_off(path) from None
     if image is None:
-        raise InputError(f"{path}: not an image that OpenCV can decode ({len(data)} bytes)")
+        raise _undecodable(path, data)
     return image
 
 
@@ -118,7 +126,10 @@ def _decode(data: Encoded, factor: int) -> Image | None:
     buffer = np.frombuffer(data, np.uint8)
     if buffer.size == 0:
         return None
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # a header that declares more pixels than OpenCV's own limit
+        return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -18,6 +18,7 @@ from socl_pipeline.datasets.video import (
     Problem,
     Video,
     box_problem,
+    file_size,
     is_frame,
     list_images,
     point_problem,
@@ -103,7 +104,7 @@ class Dataset:
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder of frames")
             frames = [e for e in os.scandir(folder) if is_frame(e.name)]
-            listing = sorted(f"{e.name} {e.stat().st_size}" for e in frames)
+            listing = sorted(f"{e.name} {file_size(e.path)}" for e in frames)
             where = folder.relative_to(self.root).as_posix()
             digest.update("\n".join([name, where, *listing]).encode())
             if name in self.manifest.sequences:  # frame ranges belong to the annotation

@@ -49,6 +49,14 @@ def is_frame(name: str) -> bool:
     return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
+def file_size(path: str | Path) -> int:
+    """Return the bytes of a frame's file; 0 for a link to nowhere, which its reader will name."""
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def list_images(folder: Path) -> list[Path]:
     """Return a folder's images, sorted by number or name. Raises InputError if it has none."""
     if not folder.is_dir():

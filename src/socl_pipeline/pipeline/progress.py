@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -85,6 +85,17 @@ class _BarSafeHandler(logging.StreamHandler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
+class _LogFile(logging.FileHandler):
+    """A log file whose disk may be full: its lines are lost then, the run's own error is not."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logging_to(log: Path | None, verbose: bool = False) -> Iterator[None]:
     """Send log lines of this package to standard error, and to a file if one is given."""
@@ -94,7 +105,7 @@ def logging_to(log: Path | None, verbose: bool = False) -> Iterator[None]:
     handlers[0].setFormatter(logging.Formatter("%(message)s"))
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log, mode="w"))
+        handlers.append(_LogFile(log, mode="w"))
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for handler in handlers:
         package.addHandler(handler)

@@ -5,7 +5,7 @@ The same table drives the command line, the fingerprints that Snakemake watches 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
+from socl_pipeline.faults import disk_is_full
 from socl_pipeline.pipeline.artifact import (
     Recipe,
     Summary,
@@ -79,7 +80,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Job:
-    """One stage at work on one target: everything a stage's function may look at."""
+    """One stage at work on one target: everything a stage's function may look at.
+
+    workers, dask, memory_mb: how many workers, where, and the MiB they share with the stage
+    (`clusters.dask_client`): how to run, never part of a recipe.
+    """
 
     config: Config
     target: Target
@@ -87,6 +92,8 @@ class Job:
     cache: Path = Path("work/cache")
     workers: int = 1
     bad_frames: OnBadFrame | None = None
+    dask: str = "processes"
+    memory_mb: int | None = None
     stage: Stage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +118,7 @@ class Job:
 
     def sibling(self, target: Target) -> "Job":
         """Return the job of another target of the same run."""
-        return Job(self.config, target, self.results, self.cache, self.workers, self.bad_frames)
+        return replace(self, target=target)
 
     @property
     def output(self) -> Path:
@@ -174,16 +181,27 @@ class Job:
         return self.bad_frames or self.config.datasets[self.names["dataset"]].on_bad_frame
 
     def execute(self) -> Summary:
-        """Build the artifact, or find it in the cache, and publish it."""
-        payload, summary = build(
-            self.recipe,
-            self.cache,
-            self.stage.payload,
-            lambda path: self.stage.run(self, path),
-            self.stage.digested,
-        )
-        self._refuse_skipped(summary)
-        publish(payload, summary, self.output, self.summary_path)
+        """Build the artifact, or find it in the cache, and publish it.
+
+        Raises InputError if the disk is full; what is finished is kept.
+        """
+        try:
+            payload, summary = build(
+                self.recipe,
+                self.cache,
+                self.stage.payload,
+                lambda path: self.stage.run(self, path.resolve()),  # workers may be elsewhere
+                self.stage.digested,
+            )
+            self._refuse_skipped(summary)
+            publish(payload, summary, self.output, self.summary_path)
+        except OSError as error:
+            if not disk_is_full(error):
+                raise
+            raise InputError(
+                f"{self.cache / self.stage.name}: the disk is full (or {self.results}, if it is "
+                "on another); free space and run the same command again, what is finished is kept"
+            ) from None
         return summary
 
     def _refuse_skipped(self, summary: Summary) -> None:
