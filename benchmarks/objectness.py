@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from scipy.io import loadmat
 
-from socl_pipeline.top.boxed_frames import csv_frames
-from socl_pipeline.top.clicked_objects import frame_source
-from socl_pipeline.top.fit import FitOptions, fit_views, fit_windows
-from socl_pipeline.top.objectness import load_objectness
-from socl_pipeline.top.release import read_release
-from socl_pipeline.top.reliability import auc, held_out, within_object_auc
+from socl_pipeline.top.objectness.boxed_frames import csv_frames
+from socl_pipeline.top.objectness.clicked import frame_source
+from socl_pipeline.top.objectness.fit import FitOptions, fit_views, fit_windows
+from socl_pipeline.top.objectness.model import load_objectness
+from socl_pipeline.top.objectness.release import read_release
+from socl_pipeline.top.objectness.reliability import auc, held_out, within_object_auc
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from socl_pipeline.boxes import iou
 from socl_pipeline.pipeline.stages import Job, Target
 from socl_pipeline.settings import load_config
 from socl_pipeline.top.evaluation import LEVELS, best_level, best_square, level_set_boxes
-from socl_pipeline.top.store import TopStore
+from socl_pipeline.top.store.store import TopStore
 
 
 def main() -> None:

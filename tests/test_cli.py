@@ -8,7 +8,7 @@ from socl_pipeline import __version__
 from socl_pipeline.cli import cli, main
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import STAGES
-from socl_pipeline.top.objectness import load_objectness
+from socl_pipeline.top.objectness.model import load_objectness
 
 
 @pytest.fixture

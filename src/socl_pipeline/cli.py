@@ -14,7 +14,7 @@ from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_datas
 from socl_pipeline.settings import Config, DatasetSettings, load_config
 
 if TYPE_CHECKING:
-    from socl_pipeline.top.clicked_objects import ObjectSource
+    from socl_pipeline.top.objectness.clicked import ObjectSource
 
 CONFIG_HELP = "Config file (YAML)."
 DEFAULT_CONFIG = "config/demo.yaml"
@@ -285,9 +285,9 @@ def fit_objectness_command(
     """
     from socl_pipeline.pipeline.artifact import write_atomic
     from socl_pipeline.pipeline.progress import Progress, logging_to
-    from socl_pipeline.top.fit import FitOptions, fit_tables, fit_views, fit_windows
-    from socl_pipeline.top.release import read_release
-    from socl_pipeline.top.reliability import held_out, write_plot
+    from socl_pipeline.top.objectness.fit import FitOptions, fit_tables, fit_views, fit_windows
+    from socl_pipeline.top.objectness.release import read_release
+    from socl_pipeline.top.objectness.reliability import held_out, write_plot
 
     options = FitOptions(fit_views(views, working_side), size_cue, theta_search)
     _only_one_source(release=release, **sources)
@@ -330,8 +330,8 @@ def _object_source(
     images: Path | None,
 ) -> "ObjectSource":
     """Return what fit-objectness learns from."""
-    from socl_pipeline.top.boxed_frames import csv_frames, dataset_frames
-    from socl_pipeline.top.clicked_objects import frame_source, scene_source
+    from socl_pipeline.top.objectness.boxed_frames import csv_frames, dataset_frames
+    from socl_pipeline.top.objectness.clicked import frame_source, scene_source
 
     if manifest is not None:
         entry = DatasetSettings(manifest=manifest, root=root and str(root), split=split)
@@ -351,7 +351,7 @@ def _object_source(
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True)
 def check(store: Path, points: Path | None, repair: bool, results: Path) -> None:
     """Check a TOP-map store against its ledger; exit status 1 if anything is wrong."""
-    from socl_pipeline.top.check import check_command
+    from socl_pipeline.top.store.check import check_command
 
     sound, lines = check_command(store, points, results if repair else None)
     for line in lines:

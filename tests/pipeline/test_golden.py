@@ -10,7 +10,7 @@ import pytest
 
 from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.socl.patch_set import PatchSet
-from socl_pipeline.top.store import TopStore
+from socl_pipeline.top.store.store import TopStore
 
 GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
     "points": (1, {"frames": 16, "mean_x": 82.0}),

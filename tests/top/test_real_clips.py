@@ -11,9 +11,9 @@ from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.settings import ProposalSettings, TopMapSettings
-from socl_pipeline.top.edgeboxes import edge_boxes_near
+from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.evaluation import best_level, best_square, level_set_boxes
-from socl_pipeline.top.objectness import load_objectness
+from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.scoring import FrameScorer
 from socl_pipeline.top.windows import window_templates
 

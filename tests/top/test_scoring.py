@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from socl_pipeline.boxes import centers, pairwise_iou
 from socl_pipeline.settings import RandomWindowSettings, TopMapSettings
-from socl_pipeline.top.cues import CueSettings, window_cues
-from socl_pipeline.top.edges import shrink
-from socl_pipeline.top.objectness import SIZE, load_objectness, relative_log_side
+from socl_pipeline.top.cues.image import CueSettings, window_cues
+from socl_pipeline.top.edgeboxes.edges import shrink
+from socl_pipeline.top.objectness.model import SIZE, load_objectness, relative_log_side
 from socl_pipeline.top.scoring import FrameScorer, map_region, top_extent
 from socl_pipeline.top.windows import window_templates
 

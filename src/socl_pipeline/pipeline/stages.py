@@ -25,7 +25,7 @@ from socl_pipeline.pipeline.artifact import (
     read_summary,
 )
 from socl_pipeline.settings import BenchmarkSettings, Config, DatasetSettings, OnBadFrame
-from socl_pipeline.top.data import objectness_file
+from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
 
 Names = Mapping[str, str]

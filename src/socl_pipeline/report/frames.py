@@ -12,7 +12,7 @@ from socl_pipeline.annotation.table import frame_rows
 from socl_pipeline.errors import InputError
 from socl_pipeline.report.pictures import Image, png
 from socl_pipeline.report.top_examples import top_strip, true_boxes
-from socl_pipeline.top.store import TopStore
+from socl_pipeline.top.store.store import TopStore
 
 FRAME_RATE = 10  # of videos made here, frames a second: slow enough to look at each
 # MPEG-4 is in every build of OpenCV's wheels; players that refuse it show .avi with Motion JPEG

@@ -11,9 +11,9 @@ from socl_pipeline.pipeline.stages import open_dataset
 from socl_pipeline.report.frames import picture, pictures, save_frames
 from socl_pipeline.report.pictures import Image, png
 from socl_pipeline.settings import load_config
-from socl_pipeline.top.check import points_mismatch
-from socl_pipeline.top.inspect import describe, find_row, video_rows
-from socl_pipeline.top.store import TopStore
+from socl_pipeline.top.store.check import points_mismatch
+from socl_pipeline.top.store.inspect import describe, find_row, video_rows
+from socl_pipeline.top.store.store import TopStore
 
 
 def inspect_store(

@@ -34,7 +34,7 @@ from socl_pipeline.report.top_examples import (
 from socl_pipeline.report.weight_maps import spread_pair, weight_maps, weight_strip
 from socl_pipeline.socl.batches import load_batch
 from socl_pipeline.socl.patch_set import PatchSet
-from socl_pipeline.top.store import TopStore
+from socl_pipeline.top.store.store import TopStore
 from socl_pipeline.trackers.build import load_backbone
 
 TEMPLATE = "template.html"

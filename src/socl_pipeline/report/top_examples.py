@@ -29,7 +29,7 @@ from socl_pipeline.top.evaluation import (
     best_square,
     level_set_boxes,
 )
-from socl_pipeline.top.store import TopStore
+from socl_pipeline.top.store.store import TopStore
 
 Float = NDArray[np.floating]
 

@@ -6,8 +6,8 @@ from socl_pipeline.annotation.table import FrameRow
 from socl_pipeline.boxes import FloatArray
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.top.edgeboxes import edge_boxes_near
-from socl_pipeline.top.objectness import load_objectness
+from socl_pipeline.top.edgeboxes.near import edge_boxes_near
+from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.priors import FrameInfo, Prior, ScoredBoxes, load_prior
 from socl_pipeline.top.proposals import read_edge_boxes, read_templates
 from socl_pipeline.top.scoring import FrameScorer

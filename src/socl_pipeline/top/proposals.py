@@ -29,7 +29,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path, canonical_json
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import ProposalSettings, ViewSettings
-from socl_pipeline.top.edgeboxes import edge_boxes_near
+from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import window_templates
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from socl_pipeline.settings import TopMapSettings
-from socl_pipeline.top.cues import CUES, CueSettings, window_cues
-from socl_pipeline.top.objectness import ObjectnessModel, relative_log_side
+from socl_pipeline.top.cues.image import CUES, CueSettings, window_cues
+from socl_pipeline.top.objectness.model import ObjectnessModel, relative_log_side
 from socl_pipeline.top.suppression import non_maximum_suppression
 from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import random_windows, within_frame

@@ -13,14 +13,14 @@ from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
-from socl_pipeline.top.check import require_sound
 from socl_pipeline.top.frame_priors import frame_prior
-from socl_pipeline.top.ledger import shard_done
-from socl_pipeline.top.left_out import skipped_frames, write_reasons
 from socl_pipeline.top.maps import score_map, top_map
 from socl_pipeline.top.priors import ScoredBoxes
 from socl_pipeline.top.scoring import map_region, top_extent
-from socl_pipeline.top.store import (
+from socl_pipeline.top.store.check import require_sound
+from socl_pipeline.top.store.ledger import shard_done
+from socl_pipeline.top.store.left_out import skipped_frames, write_reasons
+from socl_pipeline.top.store.store import (
     SCORED,
     UNREADABLE,
     Layout,

@@ -1,0 +1,1 @@
+"""Objectness cues of windows: saliency, colour contrast, edge density."""

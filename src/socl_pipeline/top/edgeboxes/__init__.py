@@ -1,0 +1,1 @@
+"""EdgeBoxes near a click: edges, their groups, window scores, the search."""

@@ -1,0 +1,1 @@
+"""The TOP-map store: arrays, ledger, check, and what it holds in words."""
