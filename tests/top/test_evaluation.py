@@ -101,7 +101,7 @@ def test_area_precision_of_the_true_box_is_one_whatever_its_score():
 
 def test_area_precision_of_a_shifted_box_is_what_they_share():
     truth = np.array([10.0, 20, 30, 40])
-    shifted = truth + [15, 0, 0, 0]
+    shifted = truth + np.array([15, 0, 0, 0])
     assert area_precision(shifted[None], np.ones(1), truth, 100, 100) == pytest.approx(0.5)
 
 

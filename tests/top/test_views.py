@@ -1,5 +1,7 @@
 """Views: windows of every size are judged at a similar size, with their surroundings."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,49 +9,63 @@ from hypothesis import strategies as st
 
 from socl_pipeline.boxes import centered_boxes
 from socl_pipeline.settings import ViewSettings
-from socl_pipeline.top.views import plan_views, view_of_windows
+from socl_pipeline.top.views import ViewedFrame
 
 CONTEXT = ViewSettings()
-frames = st.tuples(st.integers(40, 4000), st.integers(40, 4000))
+frames = st.tuples(st.integers(40, 3000), st.integers(40, 3000))
 places = st.tuples(st.floats(0, 1), st.floats(0, 1))
+
+
+def viewed(size, point, settings=CONTEXT, scale=1.0):
+    """A frame without pixels of its own, as if read at a scale."""
+    width, height = size
+    shape = (round(height * scale), round(width * scale), 3)
+    image = np.broadcast_to(np.uint8(0), shape)
+    return ViewedFrame(image, scale, size, np.asarray(point, np.float64), settings)
 
 
 @given(frames, places)
 def test_views_are_nested_crops_that_hold_the_click(size, place):
     point = np.array(size) * place
-    views = plan_views(*size, point, CONTEXT)
+    views = viewed(size, point).views
     assert (views[0].left, views[0].top, views[0].right, views[0].bottom) == (0, 0, *size)
-    for outer, inner in zip(views, views[1:], strict=False):
+    for outer, inner in pairwise(views):
         assert outer.left <= inner.left < inner.right <= outer.right
         assert outer.top <= inner.top < inner.bottom <= outer.bottom
         assert inner.largest < outer.largest
-        assert inner.left <= point[0] <= inner.right and inner.top <= point[1] <= inner.bottom
-    for view in views:
-        # crops begin and end at whole pixels
-        assert max(view.size) <= CONTEXT.working_side + 2 * CONTEXT.max_zoom
+        assert inner.left - 1 <= point[0] <= inner.right + 1
+        assert inner.top - 1 <= point[1] <= inner.bottom + 1
+    assert all(max(view.size) <= CONTEXT.working_side for view in views)
 
 
 @given(frames, places, st.floats(8, 2000))
-def test_a_window_is_judged_at_one_size_within_its_surroundings(size, place, side):
+def test_a_window_is_judged_in_the_smallest_view_with_its_surroundings(size, place, side):
     point = np.array(size) * place
-    views = plan_views(*size, point, CONTEXT)
-    (chosen,) = view_of_windows(centered_boxes(point, [side, side])[None], views)
-    if chosen == 0:
-        # no smaller view would have been wide enough
-        assert side * CONTEXT.context * CONTEXT.ratio >= max(size) * 0.999 or len(views) == 1
-        return
-    across = max(size) / CONTEXT.ratio**chosen
-    assert across >= CONTEXT.context * side * 0.999
-    if chosen < len(views) - 1:
-        assert across / CONTEXT.ratio < CONTEXT.context * side * 1.001
+    frame = viewed(size, point)
+    (chosen,) = frame.view_of(centered_boxes(point, [side, side])[None])
+    across = max(size) / CONTEXT.ratio ** np.arange(len(frame.views) + 1)
+    if chosen > 0:
+        assert across[chosen] >= CONTEXT.context * side * 0.999
+    if chosen < len(frame.views) - 1:
+        assert across[chosen + 1] <= CONTEXT.context * side * 1.001
+
+
+@given(frames, places)
+def test_views_of_a_reduced_image_are_those_of_the_frame(size, place):
+    point = np.array(size) * place
+    whole, half = viewed(size, point), viewed(size, point, scale=0.5)
+    assert len(half.views) == len(whole.views)
+    boxes = centered_boxes(point, np.geomspace(8, max(size), 30)[:, None].repeat(2, 1))
+    differs = whole.view_of(boxes) != half.view_of(boxes)
+    assert differs.mean() <= 0.1  # only where rounding moves a limit
 
 
 @given(frames, places, st.floats(0, 500), st.floats(0, 500), st.floats(1, 300), st.floats(1, 300))
 @settings(max_examples=50)
 def test_boxes_go_to_a_view_and_back(size, place, x, y, w, h):
     boxes = np.array([[x, y, w, h]])
-    for view in plan_views(*size, np.array(size) * place, CONTEXT):
-        np.testing.assert_allclose(view.to_frame(view.to_view(boxes)), boxes, atol=1e-6)
+    for view in viewed(size, np.array(size) * place).views:
+        np.testing.assert_allclose(view.to_image(view.to_view(boxes)), boxes, atol=1e-6)
         whole = np.array([[view.left, view.top, view.right - view.left, view.bottom - view.top]])
         np.testing.assert_allclose(view.to_view(whole), [[0, 0, *view.size]], atol=1e-6)
 
@@ -58,10 +74,9 @@ def test_a_view_shows_what_lies_in_its_crop():
     image = np.zeros((400, 600, 3), np.uint8)
     image[100:140, 200:240] = 255
     box = np.array([[200.0, 100, 40, 40]])
-    views = plan_views(600, 400, np.array([220.0, 120]), CONTEXT)
-    assert len(views) > 2
-    for view in views:
-        picture = view.cut(image)
+    frame = ViewedFrame.of(image, np.array([220.0, 120]), CONTEXT)
+    assert len(frame.views) > 2
+    for view, picture in zip(frame.views, frame.pictures, strict=True):
         assert picture.shape == (view.size[1], view.size[0], 3)
         x, y, w, h = view.to_view(box)[0]
         bright = picture[..., 0] > 127
@@ -72,13 +87,12 @@ def test_a_view_shows_what_lies_in_its_crop():
 
 @pytest.mark.parametrize("side", ["full", 480])
 def test_the_whole_frame_is_one_view_at_the_working_side(side):
-    views = plan_views(1920, 1080, np.zeros(2), ViewSettings(kind="frame", working_side=side))
-    assert [v.size for v in views] == [(1920, 1080) if side == "full" else (480, 270)]
-    assert (view_of_windows(np.array([[0, 0, 5.0, 5], [0, 0, 900, 900]]), views) == 0).all()
+    frame = viewed((1920, 1080), (0, 0), ViewSettings(kind="frame", working_side=side))
+    assert [v.size for v in frame.views] == [(1920, 1080) if side == "full" else (480, 270)]
+    assert (frame.view_of(np.array([[0, 0, 5.0, 5], [0, 0, 900, 900]])) == 0).all()
 
 
 def test_a_frame_is_not_enlarged_for_kind_frame_but_small_crops_are():
-    frame = ViewSettings(kind="frame", working_side=480)
-    assert plan_views(100, 50, np.zeros(2), frame)[0].size == (100, 50)
-    smallest = plan_views(640, 480, np.array([320.0, 240]), CONTEXT)[-1]
-    assert smallest.scale == pytest.approx(CONTEXT.max_zoom, rel=0.05)
+    whole = viewed((100, 50), (0, 0), ViewSettings(kind="frame", working_side=480))
+    assert whole.views[0].size == (100, 50)
+    assert viewed((640, 480), (320, 240)).views[-1].scale == pytest.approx(CONTEXT.max_zoom)

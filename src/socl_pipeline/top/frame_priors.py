@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from socl_pipeline.annotation.table import FrameRow
 from socl_pipeline.boxes import FloatArray
 from socl_pipeline.errors import InputError
@@ -27,6 +29,16 @@ def frame_prior(job: Job, start: int = 0, stop: int = 0) -> FramePrior:
         return _TopPrior(job, start, stop)
     prior = load_prior(settings)
     return _BoxedFrames(job, prior) if settings.prior == "boxes" else _unboxed(prior)
+
+
+def warm_up(job: Job) -> None:
+    """Compile what scores frames, into numba's cache on disk, before many workers each do it."""
+    if job.config.top_maps.prior == "top":
+        image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+        frame = ViewedFrame.of(image, np.array([48.0, 32.0]), job.config.views)
+        _TopPrior(job, 0, 0).scorer.kept_boxes(
+            frame, edge_boxes_near(frame, job.config.proposals.edgeboxes)[0]
+        )
 
 
 class _TopPrior:
