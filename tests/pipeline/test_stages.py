@@ -33,7 +33,7 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
     [
         ("datasets.demo.points", {"noise_px": 5}, {"points"}),
         ("datasets.demo.on_bad_frame", "skip", set()),
-        ("proposals.working_side", 100, {"proposals"}),
+        ("views.working_side", 100, {"proposals", "top_maps"}),
         ("proposals.edgeboxes.radius_px", 9, {"proposals"}),
         ("proposals.shard_frames", 9, set()),
         ("top_maps.nms", 0.5, {"top_maps"}),

@@ -200,7 +200,7 @@ def test_the_training_images_can_be_fitted_on(release, training_boxes):
         assert (frame.boxes[:, :2] >= 0).all()
         assert (frame.boxes[:, :2] + frame.boxes[:, 2:] <= [width, height]).all()
     some = [replace(frame, boxes=frame.boxes[:1]) for frame in frames[::5]]
-    options = FitOptions(working_side=240)
+    options = FitOptions()
     windows, thetas = fit_windows(frame_source("some", some).objects, options)
     assert windows.counts()["boxes"] == 10
     assert held_out(windows, thetas, options).object_auc > 0.55
