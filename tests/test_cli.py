@@ -205,10 +205,11 @@ def test_check_and_inspect_a_store(socl, config, demo, tmp_path):
 
 
 def test_a_place_for_the_workers_that_is_none_is_one_sentence(socl, config):
-    socl("points", "--config", config, "--dataset", "demo")
+    for stage in ("points", "proposals"):
+        socl(stage, "--config", config, "--dataset", "demo")
     with pytest.raises(InputError, match="--dask grid: neither a place nor a file; expected none,"):
-        socl("proposals", "--config", config, "--dataset", "demo", "--dask", "grid")
-    result = socl("proposals", "--config", config, "--dataset", "demo", "--dask", "none")
+        socl("top_maps", "--config", config, "--dataset", "demo", "--dask", "grid")
+    result = socl("top_maps", "--config", config, "--dataset", "demo", "--dask", "none")
     assert result.exit_code == 0
 
 

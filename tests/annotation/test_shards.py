@@ -25,14 +25,14 @@ def contents(folder):
 
 
 @pytest.fixture
-def many_shards(raw_config, tmp_path, make_job):
+def many_shards(stored_boxes, tmp_path, make_job):
     """The small config with shards of 16 frames on 40 frames, cut once; points are built."""
     root = tmp_path / "data"
     write_demo(root, train_videos=5, val_videos=1, frames=8, width=96, height=72)
-    raw_config["datasets"]["demo"]["root"] = str(root)
-    raw_config["patches"]["size"] = 64
-    make_job("points", raw=raw_config).execute()
-    return raw_config
+    stored_boxes["datasets"]["demo"]["root"] = str(root)
+    stored_boxes["patches"]["size"] = 64
+    make_job("points").execute()
+    return stored_boxes
 
 
 def test_any_order_and_number_of_workers_gives_the_same_bytes(

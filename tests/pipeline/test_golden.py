@@ -29,7 +29,8 @@ def points_figures(job):
 
 def proposals_figures(job):
     stats = job.execute().stats
-    return {"frames": stats["frames"], "edge_boxes": stats["edge_boxes_per_frame"]}
+    edge_boxes = stats["edge_boxes_per_frame"]
+    return {"windows": stats["random_windows"], "frames": stats["frames"], "edge_boxes": edge_boxes}
 
 
 def top_maps_figures(job):
@@ -74,7 +75,7 @@ FIGURES = {
 
 
 @pytest.fixture
-def chain(make_job):
+def chain(raw_config, make_job):
     """Build the whole chain of the small demo dataset; returns the job of each stage."""
     jobs = {}
     for stage in FIGURES:
@@ -82,6 +83,10 @@ def chain(make_job):
         for tracker in ("socl", "kcf") if stage == "scores" else ():
             make_job("track", tracker=tracker).execute()
         jobs[stage].execute()
+    # last, because it takes the place of the others: the search whose boxes are stored
+    raw_config["proposals"]["edgeboxes"]["search"] = "opencv"
+    jobs["proposals"] = make_job("proposals")
+    jobs["proposals"].execute()
     return jobs
 
 

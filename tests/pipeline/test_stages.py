@@ -102,7 +102,7 @@ def test_other_points_ask_for_other_proposals(make_job, raw_config):
     assert make_job("proposals", raw=raw_config).recipe != proposals.recipe
 
 
-def test_a_killed_stage_goes_on_with_its_missing_shards(make_job, monkeypatch):
+def test_a_killed_stage_goes_on_with_its_missing_shards(stored_boxes, make_job, monkeypatch):
     from socl_pipeline.top import proposals
 
     make_job("points").execute()

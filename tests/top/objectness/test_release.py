@@ -17,6 +17,7 @@ from socl_pipeline.top.cues.image import CUES, window_cues
 from socl_pipeline.top.maps import score_map
 from socl_pipeline.top.objectness.boxed_frames import csv_frames
 from socl_pipeline.top.objectness.clicked import frame_source
+from socl_pipeline.top.cues.image import CueSettings
 from socl_pipeline.top.objectness.fit import FitOptions, fit_windows
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.objectness.release import read_release
@@ -170,7 +171,7 @@ def test_our_cues_explain_much_of_the_released_scores(release, output):
 
 def test_the_released_thetas_and_tables(release):
     model = read_release(release, "corrected")
-    assert model.thetas == load_objectness().thetas  # the constants of `CueSettings`
+    assert model.thetas == CueSettings()
     assert model.prior == pytest.approx(0.0797)
     ratio, edges = model.log_ratio["cc"], model.edges["cc"]
     assert ratio[np.searchsorted(edges, 0.02)] < -0.7 and ratio[np.searchsorted(edges, 1)] > 1.5
