@@ -13,7 +13,7 @@ from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
-from socl_pipeline.top.frame_priors import frame_prior, warm_up
+from socl_pipeline.top.frame_priors import frame_prior, warm_up, warn_of_other_views
 from socl_pipeline.top.maps import score_map, top_map
 from socl_pipeline.top.priors import ScoredBoxes
 from socl_pipeline.top.scoring import map_region, top_extent
@@ -37,6 +37,7 @@ RENDERING_GAIN = 10.0  # of `maps`; the default of models.NAME.top_gain
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
     frame_prior(job)  # what cannot be read or imported must not wait for the workers
+    warn_of_other_views(job)
     warm_up(job)
     _create(job, path)
     store = TopStore(path)  # an unfinished one goes on with the shard size that it was begun with

@@ -11,7 +11,8 @@ from socl_pipeline.boxes import centers, iou
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
 from socl_pipeline.settings import EdgeBoxSettings, ViewSettings
-from socl_pipeline.top.edgeboxes import near, search
+from socl_pipeline.top.edgeboxes import near as near_module
+from socl_pipeline.top.edgeboxes import search as search_module
 from socl_pipeline.top.edgeboxes.edges import EdgeMap, gradient_edges
 from socl_pipeline.top.edgeboxes.groups import group_edges
 from socl_pipeline.top.edgeboxes.near import EdgeScorer, edge_boxes_near
@@ -320,8 +321,8 @@ def test_no_shape_of_an_empty_range():
 def test_refining_the_best_windows_finds_as_good_boxes(monkeypatch):
     """The cap saves time: the best box is nearly always the one that refining all leads to."""
     results = {}
-    for cap in (search.REFINED, 10**9):
-        monkeypatch.setattr(search, "REFINED", cap)
+    for cap in (search_module.REFINED, 10**9):
+        monkeypatch.setattr(search_module, "REFINED", cap)
         for seed in (101, 102, 104, 107, 109, 110):
             frame = scene(seed, 320, 240)
             boxes, scores = find(frame.image, centers(frame.box), views=ViewSettings())
@@ -342,11 +343,11 @@ def test_boxes_are_judged_in_the_view_that_they_were_found_in(search):
     chosen = settings_of(search, min_box_area_px=64)
     views_with_boxes = 0
     for i in range(len(frame.views)):
-        boxes, _ = near._boxes_in_view(frame, i, chosen)
+        boxes, _ = near_module._boxes_in_view(frame, i, chosen)
         assert (frame.view_of(boxes) == i).all()
         views_with_boxes += len(boxes) > 0
     assert views_with_boxes == 3
-    boxes, scores = edge_boxes_near(frame, chosen)
+    boxes, _ = edge_boxes_near(frame, chosen)
     sides = np.sqrt(boxes[:, 2:].prod(axis=1))
     assert sides.max() / sides.min() > 5
     assert iou(boxes, target.box).max() > 0.6

@@ -111,7 +111,7 @@ def test_views_to_fit_in_are_those_of_the_shipped_tables_unless_another_side_is_
 
 def test_the_default_thetas_are_the_releases_and_the_finest_map_in_context_views():
     assert default_thetas(ViewSettings(kind="frame")) == CueSettings()
-    assert THETAS == CueSettings(ms_scales=(64,), ms_thresholds=(0.26,))
+    assert CueSettings(ms_scales=(64,), ms_thresholds=(0.26,)) == THETAS
     assert all(t.ms_scales == (64,) for t in theta_grid(VIEWS))
 
 

@@ -13,11 +13,10 @@ from scipy.stats import spearmanr
 from socl_pipeline.cli import cli
 from socl_pipeline.datasets.images import image_size
 from socl_pipeline.errors import InputError
-from socl_pipeline.top.cues.image import CUES, window_cues
+from socl_pipeline.top.cues.image import CUES, CueSettings, window_cues
 from socl_pipeline.top.maps import score_map
 from socl_pipeline.top.objectness.boxed_frames import csv_frames
 from socl_pipeline.top.objectness.clicked import frame_source
-from socl_pipeline.top.cues.image import CueSettings
 from socl_pipeline.top.objectness.fit import FitOptions, fit_windows
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.objectness.release import read_release
