@@ -250,7 +250,7 @@ def test_a_worker_above_its_memory_is_restarted_and_its_task_repeated(tmp_path, 
     memory = clusters.STAGE_MB + 700
     receipts = run_tasks(eat_once, [5], workers=1, progress=progress, memory_mb=memory)
     assert list(receipts) == [5]
-    with pytest.raises(InputError, match=r"--memory-mb 200: too little.* give 1700 for 2 workers"):
+    with pytest.raises(InputError, match=r"--memory-mb 200: too little.* give 2000 for 2 workers"):
         clusters.worker_bytes(200, 2)
 
 

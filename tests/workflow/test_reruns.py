@@ -93,7 +93,8 @@ def test_every_artifact_carries_its_recipe(project):
 
 def test_a_prior_that_reads_no_proposals_runs_none(project, fresh):
     fresh.edit(lambda c: c["top_maps"].update(prior="gaussian"))
-    assert "proposals" not in fresh.planned() and fresh.planned()["top_maps"] == 1
+    planned = fresh.planned()
+    assert "proposals" not in planned and planned["top_maps"] == 1
     project.edit(lambda c: c["top_maps"].update(prior="gaussian"))
     shutil.rmtree((project.folder / "results/tiny/proposals").resolve().parent)
     expected = {"top_maps": 1, "patches": 1, "train": 1, "track": 1, "scores": 1, "report": 1}
