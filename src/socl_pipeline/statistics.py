@@ -34,7 +34,7 @@ def bootstrap_mean(
 
 
 def _drawn_means(
-    sums: NDArray[np.floating], counts: NDArray[np.intp], draws: int, seed: int
+    sums: NDArray[np.number], counts: NDArray[np.number], draws: int, seed: int
 ) -> NDArray[np.floating]:
     """Return the mean (draws,) of each draw of as many clusters as there are."""
     drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
