@@ -1,9 +1,30 @@
 """How far a mean can be trusted when its values come in clusters, such as the boxes of a video."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its 95 % interval, NaN if there is only one cluster."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: ArrayLike, clusters: ArrayLike) -> "Estimate":
+        """Estimate the mean of values (n,) that come in clusters (n,), as `bootstrap_mean` does."""
+        return cls(float(np.asarray(values, np.float64).mean()), *bootstrap_mean(values, clusters))
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of 0."""
+        return self.low > 0 or self.high < 0
 
 
 def bootstrap_mean(
