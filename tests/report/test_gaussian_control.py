@@ -113,6 +113,7 @@ def test_only_frames_with_a_box_are_tested():
     clicks = np.full((FRAMES, 2), 50.0)
     test = compare_with_gaussian(points_table(boxes, clicks), Store(true_boxes()), "top")
     assert test.n == FRAMES // 2
+    assert "clicks are at box centres" in test.sentence
     assert test.measures[0].prior.mean == pytest.approx(1, abs=1e-6)
 
 
