@@ -95,10 +95,11 @@ def test_one_video_leaves_it_open(compared):
     assert "one video" in test.sentence
 
 
-@pytest.mark.parametrize(("prior", "said"), [("boxes", "upper bound"), ("gaussian", "size alone")])
+@pytest.mark.parametrize(("prior", "said"), [("boxes", "upper bound"), ("gaussian", "itself")])
 def test_priors_that_are_no_guess_are_said_to_be_none(compared, prior, said):
     test = compared(Store(true_boxes()), prior=prior)
     assert said in test.remark
+    assert ("beats" in test.sentence) == (prior == "boxes")
     assert not compared(Store(true_boxes())).remark
 
 

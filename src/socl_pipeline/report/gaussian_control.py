@@ -31,7 +31,8 @@ EXACT_PX = 0.01  # mean click error; float32 clicks at box centres stay far belo
 NAMES = {"top": "TOP", "gaussian": "The Gaussian prior", "boxes": "The prior of true boxes"}
 REMARKS = {
     "gaussian": "The prior is itself a Gaussian, of the one size that the config sets "
-    "(top_maps.gaussian_sigma): it differs from the control in size alone.",
+    "(top_maps.gaussian_sigma): it differs from the control in size, and by the rounding of its "
+    "boxes.",
     "boxes": "The prior is the true boxes themselves: no test, but the upper bound of any prior.",
 }
 
@@ -101,6 +102,8 @@ class PriorTest:
     @property
     def sentence(self) -> str:
         """Who wins, and how sure that is."""
+        if self.prior == "gaussian":
+            return "So neither can win: the differences show how far its size is from the best."
         if self.videos == 1:
             return (
                 "All boxes are of one video, which says nothing about others: there are no "
