@@ -30,9 +30,7 @@ MOST_BOXES_TESTED = 2000  # spread over the dataset: the means are then good to 
 EXACT_PX = 0.01  # mean click error; float32 clicks at box centres stay far below it
 NAMES = {"top": "TOP", "gaussian": "The Gaussian prior", "boxes": "The prior of true boxes"}
 REMARKS = {
-    "gaussian": "The prior is itself a Gaussian, of the one size that the config sets "
-    "(top_maps.gaussian_sigma): it differs from the control in size, and by the rounding of its "
-    "boxes.",
+    "gaussian": "The prior is itself a Gaussian (top_maps.gaussian_sigma).",
     "boxes": "The prior is the true boxes themselves: no test, but the upper bound of any prior.",
 }
 
@@ -103,7 +101,10 @@ class PriorTest:
     def sentence(self) -> str:
         """Who wins, and how sure that is."""
         if self.prior == "gaussian":
-            return "So neither can win: the differences show how far its size is from the best."
+            return (
+                "Neither can win: the prior's level is fitted here as the control's size is, so "
+                "that little more than the rounding of its boxes differs."
+            )
         if self.videos == 1:
             return (
                 "All boxes are of one video, which says nothing about others: there are no "
