@@ -90,6 +90,13 @@ def raw_config(demo):
 
 
 @pytest.fixture
+def stored_boxes(raw_config):
+    """The small config with OpenCV's search, whose boxes stage `proposals` stores."""
+    raw_config["proposals"]["edgeboxes"]["search"] = "opencv"
+    return raw_config
+
+
+@pytest.fixture
 def make_job(raw_config, tmp_path):
     """A function that returns the job of a stage, in this process, below tmp_path."""
 

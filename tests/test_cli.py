@@ -204,11 +204,44 @@ def test_check_and_inspect_a_store(socl, config, demo, tmp_path):
     assert socl("check", store).exit_code == 0
 
 
+def write(config, raw):
+    config.write_text(yaml.safe_dump(raw))
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "boxes"])
+def test_other_priors_take_two_stages(socl, config, raw_config, tmp_path, prior):
+    raw_config["top_maps"]["prior"] = prior
+    write(config, raw_config)
+    for stage in ("points", "top_maps"):
+        result = socl(stage, "-c", config, "--dataset", "demo", "-j", 0)
+        assert result.exit_code == 0
+    assert '"frames": 16' in result.stderr
+    store = tmp_path / "results/demo/top_maps.zarr"
+    assert socl("check", store).exit_code == 0
+    assert f"prior        {prior}" in socl("inspect", store, "-c", config).output
+    assert "proposals" not in socl("status", "-c", config).output
+
+
+def test_a_preset_in_a_config_file(socl, config, raw_config, tmp_path):
+    raw_config["preset"] = "paper_strict"
+    write(config, raw_config)
+    for stage in ("points", "proposals", "top_maps"):
+        assert socl(stage, "-c", config, "--dataset", "demo", "-j", 0).exit_code == 0
+    assert (tmp_path / "results/demo/proposals/edgeboxes").is_dir()
+    shown = socl("inspect", tmp_path / "results/demo/top_maps.zarr", "-c", config).output
+    assert "frame" in shown and "full" in shown
+    raw_config["preset"] = "paper"
+    write(config, raw_config)
+    with pytest.raises(InputError, match=r"config\.yaml: preset: input should be 'default', "):
+        socl("points", "-c", config, "--dataset", "demo")
+
+
 def test_a_place_for_the_workers_that_is_none_is_one_sentence(socl, config):
-    socl("points", "--config", config, "--dataset", "demo")
+    for stage in ("points", "proposals"):
+        socl(stage, "--config", config, "--dataset", "demo")
     with pytest.raises(InputError, match="--dask grid: neither a place nor a file; expected none,"):
-        socl("proposals", "--config", config, "--dataset", "demo", "--dask", "grid")
-    result = socl("proposals", "--config", config, "--dataset", "demo", "--dask", "none")
+        socl("top_maps", "--config", config, "--dataset", "demo", "--dask", "grid")
+    result = socl("top_maps", "--config", config, "--dataset", "demo", "--dask", "none")
     assert result.exit_code == 0
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import cloudpickle
 import pytest
 
 from socl_pipeline.annotation import shards
@@ -25,14 +26,14 @@ def contents(folder):
 
 
 @pytest.fixture
-def many_shards(raw_config, tmp_path, make_job):
+def many_shards(stored_boxes, tmp_path, make_job):
     """The small config with shards of 16 frames on 40 frames, cut once; points are built."""
     root = tmp_path / "data"
     write_demo(root, train_videos=5, val_videos=1, frames=8, width=96, height=72)
-    raw_config["datasets"]["demo"]["root"] = str(root)
-    raw_config["patches"]["size"] = 64
-    make_job("points", raw=raw_config).execute()
-    return raw_config
+    stored_boxes["datasets"]["demo"]["root"] = str(root)
+    stored_boxes["patches"]["size"] = 64
+    make_job("points").execute()
+    return stored_boxes
 
 
 def test_any_order_and_number_of_workers_gives_the_same_bytes(
@@ -81,6 +82,22 @@ def small_disk(tmp_path):
 
     yield folder, resize
     subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_travels_with_each_task_does_not_grow_with_the_dataset(
+    many_shards, make_job, monkeypatch
+):
+    sent = []
+
+    def weighed(function, tasks, **options):
+        sent.append(len(cloudpickle.dumps(function)))
+        return run_tasks(function, tasks, **options)
+
+    monkeypatch.setattr(shards, "run_tasks", weighed)
+    for stage in STAGES:
+        make_job(stage, raw=many_shards, workers=0).execute()
+    assert len(sent) == len(STAGES)
+    assert max(sent) < 10_000  # bytes; a store that was opened has a name for each video
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -247,17 +247,20 @@ def odd_clip(tmp_path, raw_config):
     return raw_config, len(frames) - 3
 
 
-def test_skip_lists_them_all_and_fail_stops_at_the_first(odd_clip, make_job):
+@pytest.mark.parametrize(("search", "reader"), [("opencv", "proposals"), ("local", "top_maps")])
+def test_skip_lists_them_all_and_fail_stops_at_the_first(odd_clip, make_job, search, reader):
+    """The stage that reads frames first names them; what follows leaves them out as well."""
     raw, refused = odd_clip
+    raw["proposals"]["edgeboxes"]["search"] = search
     points = make_job("points", raw=raw, bad_frames="skip").execute()
     assert len(points.stats["skipped"]) == 6  # clicks on the border are used, beyond it not
-    proposals = make_job("proposals", raw=raw, bad_frames="skip").execute()
-    skipped = proposals.stats["skipped"]
+    make_job("proposals", raw=raw, bad_frames="skip").execute()
+    skipped = make_job(reader, raw=raw, bad_frames="skip").execute().stats["skipped"]
     assert [entry["frame"] for entry in skipped] == list(range(3, 3 + refused + 2))
     assert all(f"{entry['frame']:04d}.jpg: " in entry["reason"] for entry in skipped[:-2])
     assert "8000.jpg: cannot be read (Is a directory)" in skipped[-2]["reason"]
     assert "8001.jpg: cannot be read (No such file or directory)" in skipped[-1]["reason"]
     with pytest.raises(InputError, match=r"0003\.jpg: not an image.*pass --on-bad-frame skip"):
-        make_job("proposals", raw=raw, bad_frames="fail").execute()
+        make_job(reader, raw=raw, bad_frames="fail").execute()
     top_maps = make_job("top_maps", raw=raw, bad_frames="skip").execute()
     assert top_maps.stats["left_out"] == refused + 2

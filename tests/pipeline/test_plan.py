@@ -59,6 +59,10 @@ def test_a_complete_config_replaces_all(folder, raw_config):
         (lambda c: c["benchmarks"]["val"].update(sequences=["nope"]), "no sequence 'nope'"),
         (lambda c: c["datasets"]["demo"].update(split="tain"), "no split 'tain'"),
         (lambda c: c["top_maps"].update(objectness="nope.json"), "nope.json: no such file"),
+        (
+            lambda c: c["proposals"]["edgeboxes"].update(model="nope.yml.gz"),
+            "nope.yml.gz: no such file",
+        ),
     ],
 )
 def test_what_would_fail_after_hours_fails_now(folder, raw_config, change, what):
@@ -91,6 +95,23 @@ def test_where_data_lie_is_watched(folder, raw_config, stage, change):
     before = Plan(raw_config, complete=True).fingerprint(stage, names)
     change(raw_config)
     assert Plan(raw_config, complete=True).fingerprint(stage, names) != before
+
+
+def test_a_rule_waits_for_what_the_config_makes_its_stage_read(folder, raw_config):
+    names = Wildcards(dataset="demo")
+
+    def stages(stage):
+        found = Plan(raw_config, complete=True).summaries(stage, names)
+        return [f.removeprefix("results/demo/").removesuffix(".summary.json") for f in found]
+
+    assert stages("top_maps") == ["points", "proposals"]
+    above = ["top_maps", "patches", "models/tiny", "scores/val"]
+    assert stages("report") == ["points", "proposals", *above]
+    raw_config["top_maps"]["prior"] = "gaussian"
+    assert stages("top_maps") == ["points"]
+    assert stages("report") == ["points", *above]
+    raw_config["trackers"], raw_config["benchmarks"] = {}, {}
+    assert stages("report") == ["points", "top_maps", "patches", "models/tiny"]
 
 
 def test_truth_files_are_inputs_of_the_points(folder, demo, raw_config):

@@ -1,8 +1,10 @@
 import pytest
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import digest_files
 from socl_pipeline.pipeline.stages import STAGES, Target, all_targets, open_dataset
 from socl_pipeline.settings import validate_config
+from socl_pipeline.top.objectness.data import objectness_file
 
 ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores", "report"]
 
@@ -33,10 +35,13 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
     [
         ("datasets.demo.points", {"noise_px": 5}, {"points"}),
         ("datasets.demo.on_bad_frame", "skip", set()),
-        ("proposals.working_side", 100, {"proposals"}),
+        ("views.working_side", 100, {"proposals", "top_maps"}),
         ("proposals.edgeboxes.radius_px", 9, {"proposals"}),
         ("proposals.shard_frames", 9, set()),
         ("top_maps.nms", 0.5, {"top_maps"}),
+        ("top_maps.prior", "gaussian", {"top_maps"}),
+        ("views.kind", "frame", {"proposals", "top_maps"}),
+        ("preset", "fast", {"proposals", "top_maps"}),
         ("top_maps.shard_frames", 9, set()),
         ("patches.size", 80, {"patches"}),
         ("models.tiny.lr", 1e-5, {"train"}),
@@ -102,7 +107,7 @@ def test_other_points_ask_for_other_proposals(make_job, raw_config):
     assert make_job("proposals", raw=raw_config).recipe != proposals.recipe
 
 
-def test_a_killed_stage_goes_on_with_its_missing_shards(make_job, monkeypatch):
+def test_a_killed_stage_goes_on_with_its_missing_shards(stored_boxes, make_job, monkeypatch):
     from socl_pipeline.top import proposals
 
     make_job("points").execute()
@@ -150,6 +155,90 @@ def test_files_of_the_config_are_part_of_the_recipe(make_job, raw_config, tmp_pa
     first = make_job("top_maps", raw=raw_config).recipe.key
     table.write_text("2")
     assert make_job("top_maps", raw=raw_config).recipe.key != first
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "boxes", "json:loads"])
+def test_other_priors_read_no_proposals(make_job, raw_config, prior):
+    assert set(make_job("top_maps").inputs) == {"points", "proposals"}
+    raw_config["top_maps"]["prior"] = prior
+    assert set(make_job("top_maps").inputs) == {"points"}
+    assert "proposals" not in make_job("report").inputs
+    stages = [target.stage for target in all_targets(make_job("points").config)]
+    assert "proposals" not in stages and "top_maps" in stages
+
+
+def test_a_forest_is_known_by_its_content(make_job, raw_config, tmp_path):
+    """Its edges are found in the maps too, so these must not be taken from another forest's."""
+    forest = tmp_path / "model.yml.gz"
+    raw_config["proposals"]["edgeboxes"]["model"] = str(forest)
+    make_job("points").execute()
+    with pytest.raises(InputError, match=r"model\.yml\.gz: no such file, though the config"):
+        _ = make_job("proposals").recipe
+    recipes, fingerprints = [], set()
+    for content, name in ((b"1", "model.yml.gz"), (b"2", "model.yml.gz"), (b"2", "b.yml.gz")):
+        (tmp_path / name).write_bytes(content)
+        raw_config["proposals"]["edgeboxes"]["model"] = str(tmp_path / name)
+        proposals = make_job("proposals")
+        proposals.execute()
+        recipes.append((proposals.recipe.key, make_job("top_maps").recipe.key))
+        fingerprints.add(proposals.fingerprint)
+    (a, a_maps), (b, b_maps), other_name = recipes
+    assert a != b and a_maps != b_maps
+    assert other_name == (b, b_maps), "where it lies is no part of it"
+    assert len(fingerprints) == 1
+
+
+def test_the_search_is_part_of_proposals_that_store_no_boxes(make_job, raw_config):
+    make_job("points").execute()
+    digests = set()
+    changes = [
+        ("edgeboxes", "alpha", 0.7),
+        ("edgeboxes", "radius_sides", 2.0),
+        ("edgeboxes", "max_boxes", 7),
+        ("random", "seed", 5),
+    ]
+    for section, key, value in [("edgeboxes", "alpha", 0.65), *changes]:
+        raw_config["proposals"][section][key] = value
+        job = make_job("proposals")
+        digests.add(job.execute().digest)
+        assert not (job.output / "edgeboxes").exists()
+    raw_config["views"] = {"working_side": 128}
+    digests.add(make_job("proposals").execute().digest)
+    assert len(digests) == len(changes) + 2
+    before = make_job("proposals").execute().digest
+    raw_config["proposals"]["shard_frames"] = 9
+    assert make_job("proposals").execute().digest == before
+
+
+def test_the_tables_of_the_kind_of_view_are_part_of_the_recipe(make_job, raw_config):
+    keys = set()
+    for views in ({}, {"kind": "frame"}):
+        raw_config["views"] = views
+        for stage in ("points", "proposals"):
+            make_job(stage).execute()
+        recipe = make_job("top_maps").recipe
+        tables = objectness_file(None, views.get("kind", "context"))
+        assert recipe.inputs["objectness"] == digest_files(tables, ())
+        keys.add(recipe.inputs["objectness"])
+    assert len(keys) == 2
+
+
+def test_what_other_priors_read_is_part_of_the_recipe(make_job, raw_config, tmp_path, monkeypatch):
+    def recipe(prior):
+        raw_config["top_maps"]["prior"] = prior
+        return make_job("top_maps").recipe
+
+    make_job("points").execute()
+    assert set(recipe("gaussian").inputs) == {"points"}
+    boxes = recipe("boxes").inputs
+    assert boxes["annotations"] == make_job("points").dataset.digest()
+    (tmp_path / "own_prior.py").write_text("def f(frame, point, info): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = recipe("own_prior:f")
+    assert set(before.inputs) == {"points", "prior"}
+    (tmp_path / "own_prior.py").write_text("def f(frame, point, info): return 1\n")
+    assert recipe("own_prior:f").key != before.key
+    assert set(recipe("no_such_module:f").inputs) == {"points"}, "running it says what is wrong"
 
 
 def test_a_dataset_without_its_folder(raw_config, tmp_path, demo):

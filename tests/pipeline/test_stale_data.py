@@ -31,18 +31,26 @@ def test_other_pixels_under_the_same_names_are_another_dataset(own_data, make_jo
     assert make_job("points").execute().digest != before
 
 
-def test_a_mended_frame_is_taken_up_again(own_data, make_job):
+@pytest.mark.parametrize(
+    ("search", "stages"),
+    [
+        ("opencv", ("points", "proposals")),
+        ("local", ("points", "proposals", "top_maps")),
+    ],
+)
+def test_a_mended_frame_is_taken_up_again(own_data, raw_config, make_job, search, stages):
+    raw_config["proposals"]["edgeboxes"]["search"] = search
     frame = frames(own_data)[5]
     whole = frame.read_bytes()
     frame.write_bytes(whole[: len(whole) // 2])
-    for stage in ("points", "proposals"):
+    for stage in stages:
         job = make_job(stage, bad_frames="skip")
         job.execute()
     assert len(job.execute().stats["skipped"]) == 1
     with pytest.raises(InputError, match="left out in all"):
-        make_job("proposals", bad_frames="fail").execute()
+        make_job(stages[-1], bad_frames="fail").execute()
     frame.write_bytes(whole)
-    for stage in ("points", "proposals"):
+    for stage in stages:
         summary = make_job(stage, bad_frames="fail").execute()
     assert summary.stats["skipped"] == []
 

@@ -14,7 +14,7 @@ FRAMES = 16
 
 
 @pytest.fixture
-def folder(make_job):
+def folder(stored_boxes, make_job):
     """The proposals of 16 frames in files of 5."""
     make_job("points").execute()
     job = make_job("proposals")
@@ -52,7 +52,7 @@ def test_the_digest_is_of_the_content(folder, make_job, raw_config):
 
 @pytest.mark.parametrize("column", ["video", "frame", "boxes", "scores", "problem"])
 def test_the_digest_changes_with_any_value(folder, column):
-    before = proposals._statistics(folder)["digest"]
+    before = proposals._statistics(folder, {})["digest"]
     file = shard_file(folder, 5)
     rows = pq.read_table(file).to_pylist()
     changed = {"video": "x", "frame": 77, "problem": "gone"}
@@ -63,7 +63,7 @@ def test_the_digest_changes_with_any_value(folder, column):
     else:
         rows[2][column] = changed[column]
     pq.write_table(pa.Table.from_pylist(rows, proposals.EDGEBOX_SCHEMA), file)
-    assert proposals._statistics(folder)["digest"] != before
+    assert proposals._statistics(folder, {})["digest"] != before
 
 
 def test_a_half_built_folder_goes_on_with_its_own_files(folder, make_job, raw_config):

@@ -10,11 +10,12 @@ from socl_pipeline.boxes import centers, iou
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.datasets.readers import Dataset
-from socl_pipeline.settings import ProposalSettings, TopMapSettings
+from socl_pipeline.settings import ProposalSettings, TopMapSettings, ViewSettings
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.evaluation import best_level, best_square, level_set_boxes
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.scoring import FrameScorer
+from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import window_templates
 
 DATA = os.environ.get("SOCL_TEST_DATA")
@@ -26,19 +27,16 @@ FRAME = 10  # one frame of each clip
 def test_top_maps_beat_the_best_square_on_real_clips() -> None:
     clips = Dataset(load_manifest(MANIFEST), Path(str(DATA)) / "data/clips", "train")
     proposals = ProposalSettings()
-    scorer = FrameScorer(
-        window_templates(proposals.random),
-        proposals.random.min_side_px,
-        load_objectness(),
-        TopMapSettings(),
-    )
+    templates = window_templates(proposals.random)
+    scorer = FrameScorer(templates, load_objectness(), TopMapSettings())
     boxes, truths, points, sizes = [], [], [], []
     for name in clips.names():
         video = clips.read(name)
         truth, image = video.boxes[FRAME], read_image(video.frames[FRAME])
         point = centers(truth)
-        near, _ = edge_boxes_near(image, point, proposals.edgeboxes, proposals.working_side)
-        kept, scores = scorer.kept_boxes(image, point, near)
+        frame = ViewedFrame.of(image, point, ViewSettings())
+        near, _ = edge_boxes_near(frame, proposals.edgeboxes)
+        kept, scores = scorer.kept_boxes(frame, near)
         boxes.append(level_set_boxes(kept, scores, video.width, video.height))
         truths.append(truth)
         points.append(point)

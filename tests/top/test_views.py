@@ -96,3 +96,28 @@ def test_a_frame_is_not_enlarged_for_kind_frame_but_small_crops_are():
     whole = viewed((100, 50), (0, 0), ViewSettings(kind="frame", working_side=480))
     assert whole.views[0].size == (100, 50)
     assert viewed((640, 480), (320, 240)).views[-1].scale == pytest.approx(CONTEXT.max_zoom)
+
+
+def test_a_view_that_shrinks_the_image_has_the_means_of_blocks(textured):
+    image = textured(0, 240, 480)
+    frame = ViewedFrame.of(image, np.zeros(2), ViewSettings(kind="frame", working_side=160))
+    (picture,) = frame.pictures
+    assert picture.shape == (80, 160, 3)
+    blocks = image.reshape(80, 3, 160, 3, 3).astype(float).mean(axis=(1, 3))
+    assert np.abs(picture - blocks).max() <= 1
+
+
+def test_a_view_that_keeps_the_size_has_the_pixels_themselves(textured):
+    image = textured(0, 60, 120)
+    for side in (120, 500, "full"):
+        frame = ViewedFrame.of(image, np.zeros(2), ViewSettings(kind="frame", working_side=side))
+        np.testing.assert_array_equal(frame.pictures[0], image)
+
+
+@pytest.mark.parametrize("kind", ["context", "frame"])
+@pytest.mark.parametrize("shape", [(2, 4000, 3), (3000, 1, 3), (1, 1, 3)])
+def test_views_of_thin_images_keep_a_pixel(kind, shape):
+    image = np.zeros(shape, np.uint8)
+    frame = ViewedFrame.of(image, np.array([0.5, 0.5]), ViewSettings(kind=kind, working_side=64))
+    assert all(min(picture.shape) >= 1 for picture in frame.pictures)
+    assert max(frame.pictures[0].shape) <= 64

@@ -23,13 +23,13 @@ MARKERS = ("count/c/[0-9]", "count/c/[0-9][0-9]")
 
 DEMO = {"train_videos": 16, "val_videos": 1, "frames": 24, "width": 96, "height": 72}
 SMALL = {
+    "views": {"working_side": 64},
     "proposals": {
-        "working_side": 64,
         "random": {"count": 200},
         "edgeboxes": {"max_boxes": 20, "min_box_area_px": 200},
         "shard_frames": 128,
     },
-    "top_maps": {"working_side": 64, "top_k": 8, "map_size": 16, "shard_frames": 16},
+    "top_maps": {"top_k": 8, "map_size": 16, "shard_frames": 16},
 }
 
 

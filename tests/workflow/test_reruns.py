@@ -91,6 +91,15 @@ def test_every_artifact_carries_its_recipe(project):
         assert summary["digest"] and summary["key"]
 
 
+def test_a_prior_that_reads_no_proposals_runs_none(project, fresh):
+    fresh.edit(lambda c: c["top_maps"].update(prior="gaussian"))
+    assert "proposals" not in fresh.planned() and fresh.planned()["top_maps"] == 1
+    project.edit(lambda c: c["top_maps"].update(prior="gaussian"))
+    shutil.rmtree((project.folder / "results/tiny/proposals").resolve().parent)
+    expected = {"top_maps": 1, "patches": 1, "train": 1, "track": 1, "scores": 1, "report": 1}
+    assert project.planned() == expected
+
+
 def test_where_the_work_runs_reruns_nothing_and_reaches_the_stage(project):
     elsewhere = ("--set-resources", "top_maps:dask=none", "top_maps:mem_mb=5000")
     assert "Nothing to be done" in project.run("all", "-n", *elsewhere)

@@ -1,20 +1,7 @@
 rule report:
     """Write the self-contained HTML report."""
     input:
-        stages=expand(
-            "results/{{dataset}}/{stage}.summary.json",
-            stage=["points", "proposals", "top_maps", "patches"],
-        ),
-        models=lambda wildcards: expand(
-            "results/{dataset}/models/{model}.summary.json",
-            model=PLAN.models(wildcards.dataset),
-            dataset=wildcards.dataset,
-        ),
-        scores=lambda wildcards: expand(
-            "results/{dataset}/scores/{benchmark}.summary.json",
-            benchmark=PLAN.benchmarks(wildcards.dataset),
-            dataset=wildcards.dataset,
-        ),
+        lambda wildcards: PLAN.summaries("report", wildcards),
     output:
         artifact="results/{dataset}/report.html",
         summary="results/{dataset}/report.summary.json",

@@ -1,8 +1,7 @@
 rule top_maps:
     """Score the proposals with Dask; keep the boxes that make each TOP map."""
     input:
-        "results/{dataset}/points.summary.json",
-        "results/{dataset}/proposals.summary.json",
+        lambda wildcards: PLAN.summaries("top_maps", wildcards),
     output:
         artifact=directory("results/{dataset}/top_maps.zarr"),
         summary="results/{dataset}/top_maps.summary.json",

@@ -58,6 +58,7 @@ def run_shards(
 ) -> None:
     """Run `work` on the shards that are not done, on the job's Dask workers, with progress.
 
+    Both functions travel with each task: they must hold paths and numbers, not what lies there.
     Raises InputError if the disk is full, with an estimate of what is needed.
     """
     missing = [shard for shard in shards if not is_done(shard)]

@@ -97,7 +97,8 @@ class Plan:
             if source.manifest.generate is None or source.is_there():
                 source.names()
         weights = [model.imagenet_weights for model in config.models.values()]
-        for path in (config.top_maps.objectness, *weights):
+        forest = config.proposals.edgeboxes.model
+        for path in (config.top_maps.objectness, forest, *weights):
             if path is not None and not path.is_file():
                 raise InputError(f"{path}: no such file, though the config names it")
 
@@ -110,6 +111,11 @@ class Plan:
         names = dict(wildcards.items())
         self._asked.add(names["dataset"])
         return self.job(stage, **names).fingerprint
+
+    def summaries(self, stage: str, wildcards: Any) -> list[str]:
+        """Return the summaries of the artifacts that a stage reads, which the config decides."""
+        inputs = self.job(stage, **dict(wildcards.items())).inputs
+        return [str(job.summary_path) for job in inputs.values()]
 
     def write_configs(self) -> None:
         """Lay down the config of each dataset that is worked on, for the jobs to read."""
@@ -129,14 +135,6 @@ class Plan:
     def trackers(self, dataset: str) -> list[str]:
         """Return the names of the trackers that are compared."""
         return list(self.config(dataset).trackers)
-
-    def models(self, dataset: str) -> list[str]:
-        """Return the names of the models that are trained."""
-        return list(self.config(dataset).models)
-
-    def benchmarks(self, dataset: str) -> list[str]:
-        """Return the names of the benchmarks."""
-        return list(self.config(dataset).benchmarks)
 
     def model_of(self, dataset: str, tracker: str) -> str | None:
         """Return the model that a tracker runs on, if it has one."""

@@ -336,7 +336,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="proposals",
-            version=1,
+            version=2,
             function="socl_pipeline.top.proposals:run",
             names=_DATASET,
             output="{dataset}/proposals",
@@ -360,7 +360,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="patches",
-            version=1,
+            version=2,
             function="socl_pipeline.socl.patches:run",
             names=_DATASET,
             output="{dataset}/patches",
@@ -427,13 +427,14 @@ STAGES: dict[str, Stage] = {
 
 
 def all_targets(config: Config) -> Iterator[Target]:
-    """Yield every artifact that a config names, upstream first."""
+    """Yield every artifact that a config names and something reads, upstream first."""
     known: dict[str, Mapping[str, Any]] = {
         "dataset": config.datasets,
         "model": config.models,
         "tracker": config.trackers,
         "benchmark": config.benchmarks,
     }
-    for stage in STAGES.values():
+    unread = set() if config.top_maps.prior == "top" else {"proposals"}
+    for stage in (s for s in STAGES.values() if s.name not in unread):
         for values in product(*(known[name] for name in stage.names)):
             yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))

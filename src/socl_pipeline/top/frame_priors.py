@@ -1,5 +1,6 @@
 """The prior of a run: from a row of the points table to scored boxes, whatever makes them."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -9,11 +10,14 @@ from socl_pipeline.boxes import FloatArray
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
+from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.priors import FrameInfo, Prior, ScoredBoxes, load_prior
 from socl_pipeline.top.proposals import read_edge_boxes, read_templates
 from socl_pipeline.top.scoring import FrameScorer
 from socl_pipeline.top.views import ViewedFrame
+
+logger = logging.getLogger(__name__)
 
 FramePrior = Callable[[int, FrameRow], ScoredBoxes]
 
@@ -29,6 +33,29 @@ def frame_prior(job: Job, start: int = 0, stop: int = 0) -> FramePrior:
         return _TopPrior(job, start, stop)
     prior = load_prior(settings)
     return _BoxedFrames(job, prior) if settings.prior == "boxes" else _unboxed(prior)
+
+
+def warn_of_other_views(job: Job) -> None:
+    """Warn if the objectness tables were fitted in other views than the config's.
+
+    Cues are counted in pixels of a view and taken against its surroundings, so the tables then
+    say less about them. Tables that do not name their views, as the release's, are let pass.
+    """
+    if job.config.top_maps.prior != "top":
+        return
+    views, path = job.config.views, job.config.top_maps.objectness
+    provenance = load_objectness(path, views.kind).provenance
+    fitted = {"kind": provenance.get("views"), "working_side": provenance.get("working_side")}
+    for key, value in fitted.items():
+        if value not in (None, getattr(views, key)):
+            logger.warning(
+                "%s: fitted with views.%s: %s, but the config has %s, so scores are less reliable; "
+                "take the views of the tables, or fit others with `socl fit-objectness`",
+                objectness_file(path, views.kind),
+                key,
+                value,
+                getattr(views, key),
+            )
 
 
 def warm_up(job: Job) -> None:

@@ -57,7 +57,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         _write_templates(path / TEMPLATES, settings, job.recipe.metadata())
     if settings.edgeboxes.search == "opencv":
         _store_edge_boxes(job, path)
-    return _statistics(path, job.params)
+    return _statistics(path, job.params | job.stage.files(job))
 
 
 def _store_edge_boxes(job: Job, path: Path) -> None:
@@ -144,8 +144,8 @@ def read_edge_boxes(folder: Path, start: int, stop: int) -> list[FrameProposals]
     return found
 
 
-def _statistics(path: Path, params: dict[str, Any]) -> dict[str, Any]:
-    """Return counts, and the digest; params: how boxes that are not stored are to be found."""
+def _statistics(path: Path, search: dict[str, Any]) -> dict[str, Any]:
+    """Return counts, and the digest; search: how boxes that are not stored are to be found."""
     boxes, frames = 0, 0
     skipped: list[dict[str, Any]] = []
     digest = _ContentDigest()
@@ -163,7 +163,7 @@ def _statistics(path: Path, params: dict[str, Any]) -> dict[str, Any]:
     result = {
         "random_windows": len(templates),
         "skipped": skipped,
-        "digest": digest.finish(templates, "" if frames else canonical_json(params)),
+        "digest": digest.finish(templates, "" if frames else canonical_json(search)),
     }
     if frames:
         result |= {"frames": frames, "edge_boxes_per_frame": round(boxes / frames, 2)}

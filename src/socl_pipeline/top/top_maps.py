@@ -13,7 +13,7 @@ from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
-from socl_pipeline.top.frame_priors import frame_prior, warm_up
+from socl_pipeline.top.frame_priors import frame_prior, warm_up, warn_of_other_views
 from socl_pipeline.top.maps import AUTO_GAIN, score_map, top_map
 from socl_pipeline.top.priors import ScoredBoxes
 from socl_pipeline.top.scoring import map_region, top_extent
@@ -35,13 +35,15 @@ from socl_pipeline.top.store.store import (
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
     frame_prior(job)  # what cannot be read or imported must not wait for the workers
+    warn_of_other_views(job)
     warm_up(job)
     _create(job, path)
-    store = TopStore(path)  # an unfinished one goes on with the shard size that it was begun with
+    # an unfinished store goes on with the shard size that it was begun with
+    shard_frames = TopStore(path).shard_frames
     run_shards(
         job,
-        frame_shards(job, store.shard_frames),
-        lambda shard: shard_done(path, shard.start // store.shard_frames),
+        frame_shards(job, shard_frames),
+        lambda shard: shard_done(path, shard.start // shard_frames),
         partial(_score_shard, store=path.resolve(), job=job),
     )
     for leftover in path.rglob("*.partial"):  # of a writer that was killed

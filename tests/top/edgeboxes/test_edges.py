@@ -4,10 +4,11 @@ import pytest
 
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
 from socl_pipeline.errors import InputError
-from socl_pipeline.settings import EdgeBoxSettings
-from socl_pipeline.top.edgeboxes.edges import gradient_edges, shrink, thin
+from socl_pipeline.settings import EdgeBoxSettings, ViewSettings
+from socl_pipeline.top.edgeboxes.edges import gradient_edges, thin
 from socl_pipeline.top.edgeboxes.forest import forest_edges
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
+from socl_pipeline.top.views import ViewedFrame
 
 TRIANGLE = np.array([1, 2, 3, 4, 5, 4, 3, 2, 1]) / 25
 
@@ -63,25 +64,6 @@ def assert_thinned(edges, strength, angle):
     difference = np.abs(edges.angle[kept] - angle[kept])
     assert np.minimum(difference, np.pi - difference).max(initial=0) < 1e-3
     assert (edges.angle >= 0).all() and (edges.angle < np.float32(np.pi)).all()
-
-
-def test_shrink_fits_the_long_side(textured):
-    image = textured(0, 60, 120)
-    small, scale = shrink(image, 40)
-    assert small.shape == (20, 40, 3) and scale == pytest.approx(1 / 3)
-    blocks = image.reshape(20, 3, 40, 3, 3).astype(float).mean(axis=(1, 3))
-    assert np.abs(small - blocks).max() <= 1
-
-
-def test_shrink_never_enlarges(textured):
-    image = textured(0, 60, 120)
-    same, scale = shrink(image, 120)
-    assert same is image and scale == 1
-    assert shrink(image, 500)[1] == 1
-
-
-def test_shrink_of_a_thin_image_keeps_a_pixel():
-    assert shrink(np.zeros((2, 400, 3), np.uint8), 20)[0].shape == (1, 20, 3)
 
 
 @pytest.mark.parametrize("make", [scene, lambda: step_image(30), lambda: scene(9, 64, 81)])
@@ -195,5 +177,6 @@ def test_a_file_that_is_no_forest_is_refused_in_one_sentence(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     settings = EdgeBoxSettings(model=path)
+    frame = ViewedFrame.of(step_image(), np.array([32.0, 32.0]), ViewSettings())
     with pytest.raises(InputError, match=r"model\.yml\.gz: not usable as proposals\.edgeboxes"):
-        edge_boxes_near(step_image(), np.array([32.0, 32.0]), settings, 64)
+        edge_boxes_near(frame, settings)

@@ -10,14 +10,19 @@ from hypothesis import strategies as st
 from socl_pipeline.boxes import centers, iou
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
-from socl_pipeline.settings import EdgeBoxSettings
-from socl_pipeline.top.edgeboxes.edges import EdgeMap, gradient_edges, shrink
+from socl_pipeline.settings import EdgeBoxSettings, ViewSettings
+from socl_pipeline.top.edgeboxes import near as near_module
+from socl_pipeline.top.edgeboxes import search as search_module
+from socl_pipeline.top.edgeboxes.edges import EdgeMap, gradient_edges
 from socl_pipeline.top.edgeboxes.groups import group_edges
 from socl_pipeline.top.edgeboxes.near import EdgeScorer, edge_boxes_near
 from socl_pipeline.top.edgeboxes.scores import score_windows
+from socl_pipeline.top.edgeboxes.search import window_shapes
+from socl_pipeline.top.views import ViewedFrame
 
 BOX = np.array([60.0, 40.0, 48.0, 64.0])
 SETTINGS = EdgeBoxSettings(min_box_area_px=400)
+WHOLE = ViewSettings(kind="frame", working_side="full")
 DATA = os.environ.get("SOCL_TEST_DATA")
 
 both = pytest.mark.parametrize("search", ["local", "opencv"])
@@ -35,8 +40,9 @@ def settings_of(search="local", **changed):
     return EdgeBoxSettings(**{"search": search, "min_box_area_px": 400} | changed)
 
 
-def find(image, point=None, settings=SETTINGS, working_side=192):
-    return edge_boxes_near(image, centers(BOX) if point is None else point, settings, working_side)
+def find(image, point=None, settings=SETTINGS, views=WHOLE):
+    point = centers(BOX) if point is None else np.asarray(point, np.float64)
+    return edge_boxes_near(ViewedFrame.of(image, point, views), settings)
 
 
 def scene(seed, width=160, height=120):
@@ -102,7 +108,8 @@ def test_scores_are_those_of_opencv(make):
 @pytest.mark.parametrize("clip", ["davis_camel", "davis_goat"])
 def test_scores_are_those_of_opencv_on_real_frames(clip):
     frame = read_image(Path(str(DATA)) / "data/clips/train" / clip / "00000001.jpg")
-    edges = gradient_edges(shrink(frame, 320)[0])
+    views = ViewSettings(kind="frame", working_side=320)
+    edges = gradient_edges(ViewedFrame.of(frame, np.zeros(2), views).pictures[0])
     windows, expected = opencv_windows(edges)
     scores = score_windows(group_edges(edges), windows)
     # OpenCV sums in float32: thousands of strengths over the norm of the smallest windows
@@ -187,13 +194,15 @@ def test_only_boxes_near_the_point(image):
 
 
 def test_the_local_search_finds_more_near_the_point_and_nothing_worse():
-    """What it is for: no place is lost to the rest of the frame."""
+    """What it is for: no place is lost to the rest of the frame, as to the paper's search."""
+    frames = [scene(seed, 480, 360) for seed in (1, 2, 4, 7)]
     counts, best = {}, {}
-    for search in ("local", "opencv"):
-        frames = [scene(seed) for seed in (1, 2, 4, 7, 8)]
-        # OpenCV's default of 1,000 boxes is one for some 130 pixels of a 480 x 270 frame
-        chosen = settings_of(search, max_boxes=150, min_box_area_px=150)
-        found = [edge_boxes_near(f.image, centers(f.box), chosen, 160)[0] for f in frames]
+    paper = settings_of("opencv", min_box_area_px=1000)
+    for search, chosen, views in (
+        ("local", EdgeBoxSettings(), ViewSettings()),
+        ("opencv", paper, WHOLE),
+    ):
+        found = [find(f.image, centers(f.box), chosen, views)[0] for f in frames]
         counts[search] = np.mean([len(boxes) for boxes in found])
         best[search] = np.mean(
             [iou(boxes, f.box).max(initial=0) for boxes, f in zip(found, frames, strict=True)]
@@ -206,8 +215,11 @@ def test_the_local_search_finds_more_near_the_point_and_nothing_worse():
 def test_results_are_in_pixels_of_the_given_image(image, search):
     """A twofold image searched at the same working side gives twofold boxes."""
     large = np.kron(image, np.ones((2, 2, 1), np.uint8))
-    boxes, scores = edge_boxes_near(
-        large, 2 * centers(BOX), settings_of(search, min_box_area_px=1600, radius_px=60), 192
+    boxes, scores = find(
+        large,
+        2 * centers(BOX),
+        settings_of(search, min_box_area_px=1600, radius_px=60),
+        ViewSettings(kind="frame", working_side=192),
     )
     once, once_scores = find(image, settings=settings_of(search))
     np.testing.assert_allclose(boxes, 2 * once, atol=1e-4)
@@ -232,7 +244,7 @@ def test_beta_is_the_largest_overlap(image):
 def test_an_image_without_edges_has_no_boxes(search):
     for shape in [(144, 192, 3), (1, 1, 3), (2, 3, 3)]:
         flat = np.full(shape, 90, np.uint8)
-        boxes, scores = edge_boxes_near(flat, np.array([1.0, 1.0]), settings_of(search), 192)
+        boxes, scores = find(flat, [1, 1], settings_of(search))
         assert boxes.shape == (0, 4) and scores.shape == (0,)
 
 
@@ -247,19 +259,112 @@ def test_nothing_near_a_far_point(image, search):
     x=st.floats(-5, 165),
     y=st.floats(-5, 125),
     radius=st.floats(0.5, 300),
+    sides_away=st.floats(0.05, 3),
     area=st.floats(1, 5000),
     side=st.sampled_from([64, 100, 160]),
+    kind=st.sampled_from(["frame", "context"]),
 )
 @settings(max_examples=40, deadline=None)
-def test_boxes_lie_near_the_point_in_the_image_best_first(seed, x, y, radius, area, side):
+def test_boxes_lie_near_the_point_in_the_image_best_first(
+    seed, x, y, radius, sides_away, area, side, kind
+):
     picture, point = scene(seed).image, np.array([x, y])
-    chosen = EdgeBoxSettings(radius_px=radius, min_box_area_px=area)
-    boxes, scores = edge_boxes_near(picture, point, chosen, side)
+    frame = ViewedFrame.of(picture, point, ViewSettings(kind=kind, working_side=side))
+    chosen = EdgeBoxSettings(radius_px=radius, radius_sides=sides_away, min_box_area_px=area)
+    boxes, scores = edge_boxes_near(frame, chosen)
     assert boxes.dtype == scores.dtype == np.float32
     assert boxes.shape == (len(scores), 4) and len(scores) <= chosen.max_boxes
-    assert (np.linalg.norm(centers(boxes) - point, axis=1) <= radius + 1e-3).all()
+    away = np.linalg.norm(centers(boxes) - point, axis=1)
+    assert (away <= radius + 1e-3).all()
+    assert (away <= sides_away * np.sqrt(boxes[:, 2:].prod(axis=1)) * 1.02 + 1e-3).all()
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] > 0).all()
     assert (boxes[:, :2] + boxes[:, 2:] <= np.array([160, 120]) + 1e-3).all()
     assert (np.diff(scores) <= 0).all() and (scores >= np.float32(chosen.min_score)).all()
-    again, _ = edge_boxes_near(picture, point, chosen, side)
+    again, _ = edge_boxes_near(frame, chosen)
     np.testing.assert_array_equal(boxes, again)
+
+
+def test_boxes_lie_no_farther_than_their_own_sides():
+    """30 px is many times the side of a small target: its windows must stay with it."""
+    frame = scene(7)
+    point = centers(frame.box)
+
+    def sides_away(limit):
+        boxes, _ = find(frame.image, point, settings_of(radius_px=60, radius_sides=limit))
+        away = np.linalg.norm(centers(boxes) - point, axis=1)
+        return away / np.sqrt(boxes[:, 2:].prod(axis=1))
+
+    for limit in (0.2, 0.5, 1.0):
+        assert 0 < sides_away(limit).max() <= limit + 1e-3
+    assert sides_away(100.0).max() > 1
+
+
+@pytest.mark.parametrize("sides", [(10, 40), (20, 90), (33.3, 33.4), (50, np.inf)])
+def test_window_shapes_have_sides_of_the_range(sides):
+    shapes = window_shapes((120, 160), sides, 0.65)
+    roots = np.sqrt(shapes.prod(axis=1))
+    largest = min(sides[1], 160)
+    assert len(shapes) and roots.min() >= int(sides[0]) - 1
+    assert roots.max() <= largest
+    assert roots.max() > largest * np.sqrt(0.65) - 1, "the next scale would be too large"
+    assert roots.min() < sides[0] + 1, "the first one is not"
+    aspects = shapes[:, 0] / shapes[:, 1]
+    assert aspects.max() < 3.3 and aspects.min() > 1 / 3.3
+    np.testing.assert_array_equal(np.unique(shapes, axis=0), np.unique(shapes[:, ::-1], axis=0))
+
+
+def test_no_shape_of_an_empty_range():
+    assert len(window_shapes((120, 160), (50, 50), 0.65)) == 0
+    assert len(window_shapes((120, 160), (200, 300), 0.65)) == 0
+
+
+def test_refining_the_best_windows_finds_as_good_boxes(monkeypatch):
+    """The cap saves time: the best box is nearly always the one that refining all leads to."""
+    results = {}
+    for cap in (search_module.REFINED, 10**9):
+        monkeypatch.setattr(search_module, "REFINED", cap)
+        for seed in (101, 102, 104, 107, 109, 110):
+            frame = scene(seed, 320, 240)
+            boxes, scores = find(frame.image, centers(frame.box), views=ViewSettings())
+            overlap = iou(boxes, frame.box).max()
+            results.setdefault(seed, []).append((*boxes[0], scores[0], overlap))
+    capped, full = np.array(list(results.values())).swapaxes(0, 1)
+    assert (capped[:, :5] == full[:, :5]).all(axis=1).sum() >= 5
+    assert (capped[:, 4] >= 0.8 * full[:, 4]).all()
+    assert capped[:, 5].mean() >= full[:, 5].mean() - 0.1
+
+
+@both
+def test_boxes_are_judged_in_the_view_that_they_were_found_in(search):
+    """What no view is searched for, or two are, would be missing or count twice."""
+    target = scene(2, 640, 480)
+    frame = ViewedFrame.of(target.image, centers(target.box), ViewSettings())
+    assert len(frame.views) == 3
+    chosen = settings_of(search, min_box_area_px=64)
+    views_with_boxes = 0
+    for i in range(len(frame.views)):
+        boxes, _ = near_module._boxes_in_view(frame, i, chosen)
+        assert (frame.view_of(boxes) == i).all()
+        views_with_boxes += len(boxes) > 0
+    assert views_with_boxes == 3
+    boxes, _ = edge_boxes_near(frame, chosen)
+    sides = np.sqrt(boxes[:, 2:].prod(axis=1))
+    assert sides.max() / sides.min() > 5
+    assert iou(boxes, target.box).max() > 0.6
+
+
+def test_context_views_find_small_and_large_targets():
+    """In the whole frame at the same working side, the small ones have no window."""
+    found = {"context": [], "frame": []}
+    for seed, size in [(11, 0.04), (12, 0.04), (13, 0.05), (14, 0.3), (15, 0.5)]:
+        settings_ = SceneSettings(
+            width=480, height=360, frames=2, min_size=size, max_size=size * 1.05
+        )
+        target = build_scene(settings_, (seed, 0)).render(1)
+        for kind, best in found.items():
+            views = ViewSettings(kind=kind, working_side=160)
+            chosen = EdgeBoxSettings(min_box_area_px=36)
+            boxes, _ = find(target.image, centers(target.box), chosen, views)
+            best.append(iou(boxes, target.box).max(initial=0))
+    context, whole = (np.array(found[kind]) for kind in ("context", "frame"))
+    assert context.min() > 0.35 and context.mean() > whole.mean() + 0.1

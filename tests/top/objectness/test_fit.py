@@ -11,7 +11,12 @@ from socl_pipeline.boxes import centered_boxes, centers, iou
 from socl_pipeline.datasets.images import encode_jpeg
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
 from socl_pipeline.errors import InputError
-from socl_pipeline.settings import EdgeBoxSettings, RandomWindowSettings, TopMapSettings
+from socl_pipeline.settings import (
+    EdgeBoxSettings,
+    RandomWindowSettings,
+    TopMapSettings,
+    ViewSettings,
+)
 from socl_pipeline.top.cues.image import CueSettings
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.maps import score_map
@@ -19,7 +24,9 @@ from socl_pipeline.top.objectness.boxed_frames import BoxedFrame
 from socl_pipeline.top.objectness.clicked import ClickedObject, frame_source, scene_source
 from socl_pipeline.top.objectness.fit import (
     FitOptions,
+    default_thetas,
     fit_tables,
+    fit_views,
     fit_windows,
     labelled_windows,
     object_windows,
@@ -28,26 +35,29 @@ from socl_pipeline.top.objectness.fit import (
 )
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.scoring import FrameScorer, top_extent
+from socl_pipeline.top.views import ViewedFrame
 from socl_pipeline.top.windows import window_templates
 
 SEED = 77
+VIEWS = ViewSettings()
+THETAS = default_thetas(VIEWS)
 
 
 @pytest.fixture(scope="module")
 def first():
     """Windows around the targets of a few scenes."""
-    return labelled_windows(scene_source(10, SEED).objects, seed=SEED)[0]
+    return labelled_windows(scene_source(10, SEED).objects, VIEWS, [THETAS], SEED)[0]
 
 
 @pytest.fixture(scope="module")
 def windows():
     """Windows of two scenes, for every theta of the search."""
-    return labelled_windows(scene_source(2, SEED).objects, thetas=theta_grid(), seed=SEED)
+    return labelled_windows(scene_source(2, SEED).objects, VIEWS, theta_grid(VIEWS), SEED)
 
 
 @pytest.fixture(scope="module")
 def refit(first):
-    return fit_tables(first, CueSettings(), "10 scenes", FitOptions(seed=SEED))
+    return fit_tables(first, THETAS, "10 scenes", FitOptions(seed=SEED))
 
 
 def fit_on_scenes(scenes, options):
@@ -72,10 +82,11 @@ def test_a_refit_resembles_the_shipped_tables(refit, first):
 
 
 @pytest.mark.slow
-def test_the_shipped_file_can_be_made_again():
-    made, shipped = (
-        json.loads(m.to_json()) for m in (fit_on_scenes(400, FitOptions()), load_objectness())
-    )
+@pytest.mark.parametrize("kind", ["context", "frame"])
+def test_the_shipped_file_can_be_made_again(kind):
+    options = FitOptions(fit_views(kind, None))
+    tables = fit_on_scenes(400, options), load_objectness(views=kind)
+    made, shipped = (json.loads(model.to_json()) for model in tables)
     for model in (made, shipped):
         del model["provenance"]["version"]
     assert made == shipped
@@ -88,6 +99,20 @@ def test_a_fit_is_reproducible():
     provenance = made.provenance
     assert provenance["source"] == "2 procedural scenes" and provenance["seed"] == SEED
     assert (provenance["boxes"], provenance["videos_or_images"]) == (2, 2)
+    assert (provenance["views"], provenance["working_side"]) == ("context", VIEWS.working_side)
+
+
+def test_views_to_fit_in_are_those_of_the_shipped_tables_unless_another_side_is_asked_for():
+    assert fit_views("context", None) == ViewSettings()
+    assert fit_views("frame", None) == ViewSettings(kind="frame", working_side=480)
+    assert fit_views("context", 128) == ViewSettings(working_side=128)
+    assert fit_views("frame", 320) == ViewSettings(kind="frame", working_side=320)
+
+
+def test_the_default_thetas_are_the_releases_and_the_finest_map_in_context_views():
+    assert default_thetas(ViewSettings(kind="frame")) == CueSettings()
+    assert CueSettings(ms_scales=(64,), ms_thresholds=(0.26,)) == THETAS
+    assert all(t.ms_scales == (64,) for t in theta_grid(VIEWS))
 
 
 def test_windows_and_labels(first):
@@ -100,21 +125,21 @@ def test_windows_and_labels(first):
     np.testing.assert_array_equal(first.group, first.object)  # one target a scene
 
 
-def test_labels_follow_the_box_in_working_pixels(textured):
+def test_labels_follow_the_box_in_pixels_of_the_image(textured):
     box, click = np.array([120.0, 60, 200, 160]), np.array([220.0, 140])
     target = ClickedObject("photo", textured(0, 400, 640), box, click)
     templates = window_templates(RandomWindowSettings(count=100))
-    image, found, is_object = object_windows(target, templates, 320)
-    assert image.shape == (200, 320, 3)
-    np.testing.assert_array_equal(is_object, iou(found * 2, box) >= 0.5)
+    frame, found, is_object = object_windows(target, templates, VIEWS)
+    assert frame.image.shape == (400, 640, 3) and len(frame.views) > 1
+    np.testing.assert_array_equal(is_object, iou(found, box) >= 0.5)
     assert is_object.any()
-    inside = (found[:, :2] >= 0).all() and (found[:, :2] + found[:, 2:] <= [320, 200]).all()
+    inside = (found[:, :2] >= 0).all() and (found[:, :2] + found[:, 2:] <= [640, 400]).all()
     assert inside
 
 
 def test_no_object_is_an_error():
     with pytest.raises(InputError, match="no object to learn from"):
-        labelled_windows([])
+        labelled_windows([], VIEWS, [THETAS])
 
 
 def test_an_unreadable_frame_is_left_out(tmp_path, textured, caplog):
@@ -131,7 +156,7 @@ def test_an_unreadable_frame_is_left_out(tmp_path, textured, caplog):
 
 def test_the_search_finds_the_theta_that_separates(windows):
     """Contrast that follows the label at one theta only must be found, and edges likewise."""
-    thetas = theta_grid()
+    thetas = theta_grid(VIEWS)
     rng = np.random.default_rng(5)
     noise = rng.normal(size=(len(thetas), *windows[0].cues.shape))
     noise[2, :, 1] += 2 * windows[0].is_object
@@ -152,7 +177,7 @@ def test_thetas_change_their_cue_alone(windows):
 def kept():
     """Unseen scenes with targets of all sizes, clicked at the centre, and their kept boxes."""
     templates = window_templates(RandomWindowSettings(count=500))
-    scorer = FrameScorer(templates, 8.0, load_objectness(), TopMapSettings())
+    scorer = FrameScorer(templates, load_objectness(), TopMapSettings())
     settings = SceneSettings(width=240, height=180, frames=4, min_size=0.08, max_size=0.6)
     result = []
     for i in range(16):
@@ -160,8 +185,9 @@ def kept():
         if frame.absent or frame.visible < 0.8:
             continue
         point = centers(frame.box)
-        near, _ = edge_boxes_near(frame.image, point, EdgeBoxSettings(min_box_area_px=150), 240)
-        result.append((frame.box, *scorer.kept_boxes(frame.image, point, near)))
+        viewed = ViewedFrame.of(frame.image, point, VIEWS)
+        near, _ = edge_boxes_near(viewed, EdgeBoxSettings(min_box_area_px=150))
+        result.append((frame.box, *scorer.kept_boxes(viewed, near)))
     assert len(result) >= 8
     return result
 

@@ -6,6 +6,7 @@ import pytest
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.top.cues.image import CUES, CueSettings
+from socl_pipeline.top.objectness.fit import default_thetas, fit_views
 from socl_pipeline.top.objectness.model import (
     BINS,
     FORMAT,
@@ -146,11 +147,13 @@ def test_there_must_be_objects_and_background(labels):
         fit_objectness(np.zeros((3, 3)), np.array(labels), {"source": "x"})
 
 
-def test_the_shipped_tables():
-    shipped = load_objectness()
-    assert 0.05 < shipped.prior < 0.3 and "procedural" in shipped.provenance["source"]
-    assert shipped.cues == CUES and shipped.thetas == CueSettings()
-    assert shipped.provenance["working_side"] == 480
+@pytest.mark.parametrize("kind", ["context", "frame"])
+def test_the_shipped_tables(kind):
+    shipped, views = load_objectness(views=kind), fit_views(kind, None)
+    assert 0.02 < shipped.prior < 0.3 and "procedural" in shipped.provenance["source"]
+    assert shipped.cues == CUES and shipped.thetas == default_thetas(views)
+    assert shipped.provenance["views"] == kind
+    assert shipped.provenance["working_side"] == views.working_side
     for cue in CUES:
         assert (np.diff(shipped.edges[cue]) > 0).all()
         assert len(shipped.log_ratio[cue]) == len(shipped.edges[cue]) + 1

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from socl_pipeline.cli import cli
 from socl_pipeline.datasets.images import image_size
 from socl_pipeline.errors import InputError
-from socl_pipeline.top.cues.image import CUES, window_cues
+from socl_pipeline.top.cues.image import CUES, CueSettings, window_cues
 from socl_pipeline.top.maps import score_map
 from socl_pipeline.top.objectness.boxed_frames import csv_frames
 from socl_pipeline.top.objectness.clicked import frame_source
@@ -170,7 +170,7 @@ def test_our_cues_explain_much_of_the_released_scores(release, output):
 
 def test_the_released_thetas_and_tables(release):
     model = read_release(release, "corrected")
-    assert model.thetas == load_objectness().thetas  # the constants of `CueSettings`
+    assert model.thetas == CueSettings()
     assert model.prior == pytest.approx(0.0797)
     ratio, edges = model.log_ratio["cc"], model.edges["cc"]
     assert ratio[np.searchsorted(edges, 0.02)] < -0.7 and ratio[np.searchsorted(edges, 1)] > 1.5
@@ -200,7 +200,7 @@ def test_the_training_images_can_be_fitted_on(release, training_boxes):
         assert (frame.boxes[:, :2] >= 0).all()
         assert (frame.boxes[:, :2] + frame.boxes[:, 2:] <= [width, height]).all()
     some = [replace(frame, boxes=frame.boxes[:1]) for frame in frames[::5]]
-    options = FitOptions(working_side=240)
+    options = FitOptions()
     windows, thetas = fit_windows(frame_source("some", some).objects, options)
     assert windows.counts()["boxes"] == 10
     assert held_out(windows, thetas, options).object_auc > 0.55

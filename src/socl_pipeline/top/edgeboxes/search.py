@@ -18,7 +18,9 @@ from socl_pipeline.top.edgeboxes.scores import score_inside
 
 MAX_ASPECT = 3.0  # OpenCV's maxAspectRatio
 LAST_STEP = 2  # px; the refinement ends when both of its steps are no larger
-REFINED = 100  # windows that are refined, the best ones; EdgeBoxes refines all, to no other result
+# Windows that are refined, the best ones; EdgeBoxes refines all. That finds more boxes, of which
+# some fit a little better, and TOP maps that are no better.
+REFINED = 100
 
 Windows = NDArray[np.int64]
 Float = NDArray[np.floating]
