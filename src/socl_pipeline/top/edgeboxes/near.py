@@ -1,5 +1,6 @@
 """EdgeBoxes near a click (paper 3.1): a search around it, or OpenCV's of the whole view."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,18 +35,21 @@ def edge_boxes_near(frame: ViewedFrame, settings: EdgeBoxSettings) -> tuple[Floa
     found = [_boxes_in_view(frame, i, settings) for i in range(len(frame.views))]
     boxes = np.concatenate([boxes for boxes, _ in found])
     scores = np.concatenate([scores for _, scores in found])
-    best = np.argsort(-scores, kind="stable")[: settings.max_boxes]
-    return boxes[best], scores[best]
+    searched = np.repeat(np.arange(len(found)), [len(boxes) for boxes, _ in found])
+    away = np.linalg.norm(centers(boxes) - frame.point, axis=1)
+    own = np.flatnonzero((away <= settings.radius_px) & (frame.view_of(boxes) == searched))
+    best = own[np.argsort(-scores[own], kind="stable")[: settings.max_boxes]]
+    return boxes[best].astype(np.float32), scores[best]
 
 
 def _boxes_in_view(
     frame: ViewedFrame, index: int, settings: EdgeBoxSettings
-) -> tuple[Float, Float]:
-    """Return the frame's boxes (n, 4) near the click that are judged in one view, scores (n,)."""
+) -> tuple[NDArray[np.float64], Float]:
+    """Return boxes (n, 4) of the frame that are found in one view, and their scores (n,)."""
     view = frame.views[index]
     edges = image_edges(frame.pictures[index], settings)
-    zoom = float(np.sqrt(np.prod(view.scale)))  # view pixels per image pixel
-    least = np.sqrt(settings.min_box_area_px) * frame.scale
+    zoom = view.zoom
+    least = math.sqrt(settings.min_box_area_px) * frame.scale
     if settings.search == "opencv":
         found, scores = _opencv_boxes(edges, settings, (least * zoom) ** 2)
     else:
@@ -57,10 +61,7 @@ def _boxes_in_view(
             settings.radius_px * frame.scale * zoom,
             (smallest * zoom, view.largest * zoom),
         )
-    boxes = view.to_image(found) / frame.scale
-    near = np.linalg.norm(centers(boxes) - frame.point, axis=1) <= settings.radius_px
-    near &= frame.view_of(boxes) == index
-    return boxes[near].astype(np.float32), scores[near]
+    return view.to_image(found) / frame.scale, scores
 
 
 def image_edges(image: NDArray[np.uint8], settings: EdgeBoxSettings) -> EdgeMap:
