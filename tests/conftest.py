@@ -27,12 +27,11 @@ DEMO = {"train_videos": 4, "val_videos": 2, "frames": 4, "width": 160, "height":
 
 CONFIG = {
     "proposals": {
-        "working_side": 160,
         "random": {"count": 200},
         "edgeboxes": {"min_box_area_px": 150, "max_boxes": 100},
         "shard_frames": 5,
     },
-    "top_maps": {"working_side": 160, "top_k": 16, "map_size": 16, "shard_frames": 16},
+    "top_maps": {"top_k": 16, "map_size": 16, "shard_frames": 16},
     "patches": {"size": 96, "shard_frames": 7},
     "models": {
         "tiny": {

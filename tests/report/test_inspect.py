@@ -21,8 +21,8 @@ def store(demo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("inspect")
     raw = {
         "datasets": {"demo": {"manifest": str(demo.manifest)}},
-        "proposals": {"working_side": 160, "random": {"count": 200}},
-        "top_maps": {"working_side": 160, "top_k": 16},
+        "proposals": {"random": {"count": 200}},
+        "top_maps": {"top_k": 16},
         "models": {"m": {}},
     }
     config = validate_config(raw, "test")

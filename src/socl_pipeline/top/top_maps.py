@@ -14,7 +14,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
 from socl_pipeline.top.frame_priors import frame_prior, warm_up
-from socl_pipeline.top.maps import score_map, top_map
+from socl_pipeline.top.maps import AUTO_GAIN, score_map, top_map
 from socl_pipeline.top.priors import ScoredBoxes
 from socl_pipeline.top.scoring import map_region, top_extent
 from socl_pipeline.top.store.check import require_sound
@@ -30,8 +30,6 @@ from socl_pipeline.top.store.store import (
     create_store,
     write_rows,
 )
-
-RENDERING_GAIN = 10.0  # of `maps`; the default of models.NAME.top_gain
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
@@ -69,7 +67,7 @@ def _create(job: Job, path: Path) -> None:
         },
         {
             "clip": settings.clip,
-            "gain": RENDERING_GAIN,
+            "gain": AUTO_GAIN,
             "region_rule": f"a square around the click, {settings.map_context:g} extents wide",
         },
     )
@@ -119,7 +117,7 @@ def _score_frame(
     rows.regions[i] = map_region(row.point, float(rows.extents[i]), settings.map_context)
     size = settings.map_size
     values = score_map(boxes, scores, rows.regions[i], size, size)
-    probability = top_map(values, settings.clip, RENDERING_GAIN)
+    probability = top_map(values, settings.clip, AUTO_GAIN)
     rows.maps[i] = probability / probability.max()
 
 
