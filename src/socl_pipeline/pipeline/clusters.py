@@ -23,7 +23,7 @@ from socl_pipeline.errors import InputError
 PLACES = "none, processes, slurm, an address such as tcp://host:8786, or a scheduler file"
 CONNECT_S = 20.0  # a scheduler that runs answers in milliseconds
 WORKERS_S = 120.0  # ... but its first worker may still be importing from a network disk
-STAGE_MB = 300  # the stage itself beside its workers: 200 measured, and its table of points
+STAGE_MB = 600  # the stage itself beside its workers, compiler and points table included
 SLURM_CORE_MB = 1500  # asked from SLURM for a core, if Dask's configuration names no memory
 
 
