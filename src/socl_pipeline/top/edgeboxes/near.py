@@ -35,17 +35,14 @@ def edge_boxes_near(frame: ViewedFrame, settings: EdgeBoxSettings) -> tuple[Floa
     found = [_boxes_in_view(frame, i, settings) for i in range(len(frame.views))]
     boxes = np.concatenate([boxes for boxes, _ in found])
     scores = np.concatenate([scores for _, scores in found])
-    searched = np.repeat(np.arange(len(found)), [len(boxes) for boxes, _ in found])
-    away = np.linalg.norm(centers(boxes) - frame.point, axis=1)
-    own = np.flatnonzero((away <= settings.radius_px) & (frame.view_of(boxes) == searched))
-    best = own[np.argsort(-scores[own], kind="stable")[: settings.max_boxes]]
-    return boxes[best].astype(np.float32), scores[best]
+    best = np.argsort(-scores, kind="stable")[: settings.max_boxes]
+    return boxes[best], scores[best]
 
 
 def _boxes_in_view(
     frame: ViewedFrame, index: int, settings: EdgeBoxSettings
-) -> tuple[NDArray[np.float64], Float]:
-    """Return boxes (n, 4) of the frame that are found in one view, and their scores (n,)."""
+) -> tuple[Float, Float]:
+    """Return the frame's boxes (n, 4) near the click that are judged in one view, scores (n,)."""
     view = frame.views[index]
     edges = image_edges(frame.pictures[index], settings)
     zoom = view.zoom
@@ -61,7 +58,10 @@ def _boxes_in_view(
             settings.radius_px * frame.scale * zoom,
             (smallest * zoom, view.largest * zoom),
         )
-    return view.to_image(found) / frame.scale, scores
+    boxes = view.to_image(found) / frame.scale
+    away = np.linalg.norm(centers(boxes) - frame.point, axis=1)
+    own = np.flatnonzero((away <= settings.radius_px) & (frame.view_of(boxes) == index))
+    return boxes[own].astype(np.float32), scores[own]
 
 
 def image_edges(image: NDArray[np.uint8], settings: EdgeBoxSettings) -> EdgeMap:
