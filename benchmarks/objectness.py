@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from scipy.io import loadmat
 
-from socl_pipeline.top.objectness.boxed_frames import csv_frames
+from socl_pipeline.top.objectness.boxed_frames import BoxedFrame, csv_frames
 from socl_pipeline.top.objectness.clicked import frame_source
 from socl_pipeline.top.objectness.fit import FitOptions, fit_views, fit_windows
 from socl_pipeline.top.objectness.model import load_objectness
@@ -35,11 +35,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     views = fit_views(arguments.views, None)
     options = FitOptions(views)
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "boxes.csv"
-        table.write_text(training_boxes(arguments.release / "training_images"))
-        frames = csv_frames(table, arguments.release / "training_images")
-        windows, thetas = fit_windows(frame_source("training images", frames).objects, options)
+    frames = training_frames(arguments.release / "training_images")
+    windows, thetas = fit_windows(frame_source("training images", frames).objects, options)
     models = {
         "shipped": load_objectness(None, arguments.views),
         "released, ED as shipped": read_release(arguments.release, "as_shipped"),
@@ -67,6 +64,14 @@ def main() -> None:
         print(f"{name:26}", *(f"{key} {value:.4f}" for key, value in row.items()), sep="  ")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def training_frames(folder: Path) -> list[BoxedFrame]:
+    """Return the release's images with their boxes."""
+    with tempfile.TemporaryDirectory() as temporary:
+        table = Path(temporary) / "boxes.csv"
+        table.write_text(training_boxes(folder))
+        return csv_frames(table, folder)
 
 
 def training_boxes(folder: Path) -> str:

@@ -64,7 +64,8 @@ def test_defaults_are_the_papers(raw_config):
         ("models.tiny.lst_mass", [0.9, 0.2], "models.tiny: lst_mass must be two numbers"),
         ("models.tiny.sns", False, "models.tiny: mixup mixes soft negative samples"),
         ("models.tiny.top_clip", 1.5, "top_clip must be auto or in (0, 1]"),
-        ("models.tiny.top_gain", -1, "top_gain must be raw or positive"),
+        ("models.tiny.top_gain", -1, "top_gain must be auto, raw or positive"),
+        ("models.tiny.top_gain", "big", "models.tiny.top_gain: input should be a valid number"),
         ("models.tiny.imagenet_weights", "w.pth", "imagenet_weights are for backbone: resnet18"),
         ("models.tiny.backbone", "vgg", "models.tiny.backbone: input should be 'alexnet_v1' or"),
         ("trackers.socl.model", "tiney", "trackers.socl.model: there is no model 'tiney': did you"),
@@ -157,3 +158,9 @@ def test_shipped_configs_are_valid(path):
 def test_schema_file_is_up_to_date():
     regenerate = "regenerate it: socl schema > workflow/schemas/config.schema.json"
     assert SCHEMA.read_text() == schema_text(), regenerate
+
+
+@pytest.mark.parametrize(("given", "used"), [("auto", 10.0), ("raw", "raw"), (3, 3.0)])
+def test_an_automatic_gain_is_recorded_as_the_number_that_it_means(raw_config, given, used):
+    put(raw_config, "models.tiny.top_gain", given)
+    assert validate_config(raw_config, "test").models["tiny"].top_gain == used

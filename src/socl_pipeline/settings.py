@@ -11,15 +11,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.presets import with_preset
+from socl_pipeline.top.maps import AUTO_GAIN
 
 T = TypeVar("T", bound=BaseModel)
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 OnBadFrame = Literal["skip", "fail"]
+# `auto` becomes the number that it means: what is recorded says what was used
+Gain = Annotated[
+    float | Literal["raw"],
+    BeforeValidator(
+        lambda value: AUTO_GAIN if value == "auto" else value,
+        json_schema_input_type=float | Literal["auto", "raw"],
+    ),
+]
 
 
 class Section(BaseModel):
@@ -253,8 +262,10 @@ class SoclModelSettings(Section):
         description="Clip share of the feature grid (Table 10: 0.1 at 255 px); auto: the share "
         "that the TOP extent has there, which keeps the mask on the target in smaller windows.",
     )
-    top_gain: float | Literal["raw"] = Field(
-        10.0, description="Score at the clip level before the softmax; raw: as summed. Our choice."
+    top_gain: Gain = Field(
+        AUTO_GAIN,
+        description="Before the softmax the score at the clip level is scaled to this (our "
+        "choice); auto: to 10; raw: scores stay as they were summed.",
     )
     augment: AugmentSettings = AugmentSettings()
     validation_videos: float = Field(
@@ -271,7 +282,7 @@ class SoclModelSettings(Section):
         if self.top_clip != "auto" and not 0 < self.top_clip <= 1:
             raise ValueError("top_clip must be auto or in (0, 1]")
         if self.top_gain != "raw" and self.top_gain <= 0:
-            raise ValueError("top_gain must be raw or positive")
+            raise ValueError("top_gain must be auto, raw or positive")
         if not 0 < self.lst_mass[0] <= self.lst_mass[1] <= 1:
             raise ValueError("lst_mass must be two numbers with 0 < low <= high <= 1")
         if self.mixup and not self.sns:

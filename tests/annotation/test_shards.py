@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import cloudpickle
 import pytest
 
 from socl_pipeline.annotation import shards
@@ -81,6 +82,22 @@ def small_disk(tmp_path):
 
     yield folder, resize
     subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_travels_with_each_task_does_not_grow_with_the_dataset(
+    many_shards, make_job, monkeypatch
+):
+    sent = []
+
+    def weighed(function, tasks, **options):
+        sent.append(len(cloudpickle.dumps(function)))
+        return run_tasks(function, tasks, **options)
+
+    monkeypatch.setattr(shards, "run_tasks", weighed)
+    for stage in STAGES:
+        make_job(stage, raw=many_shards, workers=0).execute()
+    assert len(sent) == len(STAGES)
+    assert max(sent) < 10_000  # bytes; a store that was opened has a name for each video
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -3,8 +3,13 @@ import pytest
 import torch
 
 from socl_pipeline.models import build_backbone
-from socl_pipeline.report.top_examples import choose_rows, spread
-from socl_pipeline.report.weight_maps import spread_pair, weight_maps, weight_strip
+from socl_pipeline.report.top_examples import choose_rows
+from socl_pipeline.report.weight_maps import (
+    shown_videos,
+    spread_pair,
+    weight_maps,
+    weight_strip,
+)
 from socl_pipeline.settings import SoclModelSettings
 from socl_pipeline.socl.batches import PatchBatch
 
@@ -30,9 +35,10 @@ def test_frames_that_were_left_out_are_no_examples():
     assert choose_rows(VIDEOS, np.zeros(40, bool), np.ones(40, bool), 8) == []
 
 
-def test_spread_takes_all_or_an_even_share():
-    np.testing.assert_array_equal(spread(3, 10), [0, 1, 2])
-    np.testing.assert_array_equal(spread(10, 5), [0, 2, 4, 6, 8])
+def test_weights_are_shown_of_the_examples_or_else_of_any_video_with_patches():
+    assert shown_videos(["c", "a", "x"], {"a", "b", "c"}, 2) == ["c", "a"]
+    assert shown_videos(["x"], {"b", "c", "a"}, 2) == ["a", "b"]
+    assert shown_videos([], {"a"}, 2) == ["a"]
 
 
 def test_pair_is_as_far_apart_as_training_allows():

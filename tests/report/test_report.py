@@ -1,5 +1,6 @@
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from socl_pipeline.benchmarks.scores import SCHEMA
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import Recipe, Summary
 from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.report import report
 from socl_pipeline.report.curves import OKABE_ITO
 from socl_pipeline.report.report import render
 from socl_pipeline.report.sections import (
@@ -18,6 +20,7 @@ from socl_pipeline.report.sections import (
     skipped_section,
     timing_rows,
 )
+from socl_pipeline.report.top_examples import top_examples
 
 STAGES_BEFORE = [name for name in STAGES if name != "report"]
 
@@ -79,6 +82,8 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     assert html.escape("Clicks <& boxes>") in text
     for part in ("demo", "kcf", "tiny", "No frame was left out", "run by hand", "max S"):
         assert part in page.text
+    for measure in ("Box IoU", "Area precision", r"Centre error \[px\]"):
+        assert re.search(measure + r" [\d.]+ \[[\d., ]+\] [\d.]+ \[", page.text)
     for anchor in re.findall(r'href="#(\w+)"', text):
         assert anchor in page.ids
     for stage in STAGES_BEFORE:
@@ -96,7 +101,9 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     assert re.search(r"points 1\.5 1\.2 –", Page(again.read_text()).text)
 
 
-def test_report_without_a_benchmark_says_so(make_job, raw_config):
+def test_report_without_a_benchmark_or_patches_of_its_examples(
+    make_job, raw_config, tmp_path, monkeypatch
+):
     raw_config["trackers"], raw_config["benchmarks"] = {}, {}
     for stage in ("points", "proposals", "top_maps", "patches", "train"):
         make_job(stage).execute()
@@ -105,6 +112,15 @@ def test_report_without_a_benchmark_says_so(make_job, raw_config):
     page = Page(job.output.read_text())
     assert not page.open
     assert "names no benchmark, so nothing was scored" in page.text
+
+    def elsewhere(*arguments):
+        return [replace(e, video="broken_since") for e in top_examples(*arguments)]
+
+    monkeypatch.setattr(report, "top_examples", elsewhere)
+    job.stage.run(job, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert "broken_since, frame" in page.text
+    assert re.search(r"demo_train_\d+, frames \d and \d \((held out|trained on)\)", page.text)
 
 
 def test_report_without_its_inputs_names_the_missing_file(make_job, tmp_path):

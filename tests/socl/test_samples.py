@@ -254,6 +254,25 @@ class TestLocalTemplate:
         pairs = (kept[:, 0] & kept[:, 1]).double().mean()
         assert float(pairs) == pytest.approx(3 / 28, abs=0.025), "independent of their neighbours"
 
+    @given(st.permutations(range(L)), st.integers(2, 8), st.floats(0.05, 0.6))
+    def test_which_of_a_plateau_are_kept_does_not_depend_on_where_they_lie(
+        self, places, size, mass
+    ):
+        """Wherever a plateau's locations lie, each is kept equally often; no other one is."""
+        draws = 2000
+        probabilities = torch.full((L,), 0.1 / (L - size), dtype=DOUBLE)
+        plateau = list(places[:size])
+        probabilities[plateau] = 0.9 / size
+        kept = local_selection(
+            probabilities.expand(draws, -1), torch.full((draws,), mass, dtype=DOUBLE), generator()
+        ).gt(0)
+        count = math.ceil(mass * size / 0.9 - 1e-9)
+        assert (kept.sum(dim=1) == count).all()
+        assert not kept[:, list(places[size:])].any()
+        frequency, share = kept[:, plateau].double().mean(dim=0), count / size
+        deviation = (share * (1 - share) / draws) ** 0.5
+        assert (frequency - share).abs().max() <= 5 * deviation
+
     def test_masses_are_drawn_uniformly(self):
         """With 100 equal locations, m(u) tells u."""
         draws = 4000

@@ -263,6 +263,7 @@ def test_projection_head():
 def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
     model = raw_config["models"]["tiny"]
     model |= {"window": 95, "epochs": 2, "checkpoint_minutes": 0, "validation_videos": 0.25}
+    model |= {"top_clip": "auto", "top_gain": "auto"}
     for stage in ("points", "proposals", "top_maps", "patches"):
         make_job(stage, raw=raw_config).execute()
     job = make_job("train", raw=raw_config)
@@ -277,4 +278,11 @@ def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
     build_backbone("alexnet_v1", 0).load_state_dict(weights)
     assert metadata["backbone"] == "alexnet_v1"
     assert json.loads(metadata["socl_recipe"])["stage"] == "train"
+    used = json.loads((job.output / "config.json").read_text())
+    assert used["model"]["top_clip"] == "auto" and used["top_maps"] == {
+        "clip": stats["top_clip"],
+        "gain": 10,
+        "region": {"window_px": 95, "patch_px": 96},
+        "grid": {"start": 39.5, "step": 8, "cells": 2},
+    }
     assert not list(job.output.resolve().parent.rglob("*.pt")), "the checkpoint is gone"

@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from socl_pipeline.boxes import iou
+from socl_pipeline.boxes import centered_boxes, clip_boxes, iou
 from socl_pipeline.top.evaluation import (
     LEVELS,
     area_precision,
     best_level,
     best_square,
     level_set_boxes,
+    square_precision,
     weighted_center,
 )
 from socl_pipeline.top.maps import score_map
@@ -123,6 +124,31 @@ def test_area_precision_agrees_with_counting_pixels(seed):
         left -= taken
     found = area_precision(boxes, scores, truth, 40, 40)
     assert found == pytest.approx(expected / inside.sum(), abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_square_precision_is_the_area_precision_of_nested_squares(seed):
+    rng = np.random.default_rng(seed)
+    size, point = np.array([100, 60]), rng.uniform([0, 0], [100, 60])
+    truth = np.concatenate([point - rng.uniform(0, 30, 2), rng.uniform(10, 50, 2)])
+    sides = np.geomspace(5, 220, 150)[:, None].repeat(2, axis=1)
+    squares = clip_boxes(centered_boxes(point, sides), *size)
+    expected = area_precision(squares, np.ones(150), truth, *size)
+    (found,) = square_precision(point[None], size[None], truth[None])
+    assert found == pytest.approx(expected, abs=0.03)
+
+
+def test_square_precision_of_simple_boxes():
+    points, sizes = np.full((4, 2), 50.0), np.full((4, 2), 100)
+    truth = np.array([[40.0, 40, 20, 20], [50, 40, 20, 20], [30, 45, 40, 10], [80, 80, 10, 10]])
+    found = square_precision(points, sizes, truth)
+    np.testing.assert_allclose(found, [1, 0.5, 0.5, 0], atol=1e-6)
+
+
+def test_a_square_at_the_corner_of_the_frame_grows_into_it():
+    truth = np.array([[0.0, 0, 20, 20]])
+    np.testing.assert_allclose(square_precision([[0, 0]], [[100, 100]], truth), 1, atol=1e-6)
 
 
 def test_weighted_center_leans_to_the_better_box():

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from socl_pipeline.annotation.table import FrameRow, frame_rows, read_point_rows, shard_ranges
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import disk_is_full
+from socl_pipeline.memory import keep_freed_memory
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -58,6 +59,7 @@ def run_shards(
 ) -> None:
     """Run `work` on the shards that are not done, on the job's Dask workers, with progress.
 
+    Both functions travel with each task: they must hold paths and numbers, not what lies there.
     Raises InputError if the disk is full, with an estimate of what is needed.
     """
     missing = [shard for shard in shards if not is_done(shard)]
@@ -78,6 +80,7 @@ def _work_once(
     shard: FrameShard, is_done: Callable[[FrameShard], bool], work: Callable[[FrameShard], Any]
 ) -> None:
     if not is_done(shard):  # a worker may have died between its last byte and its receipt
+        keep_freed_memory()
         work(shard)
 
 

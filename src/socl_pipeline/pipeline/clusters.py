@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,17 @@ from socl_pipeline.errors import InputError
 PLACES = "none, processes, slurm, an address such as tcp://host:8786, or a scheduler file"
 CONNECT_S = 20.0  # a scheduler that runs answers in milliseconds
 WORKERS_S = 120.0  # ... but its first worker may still be importing from a network disk
-STAGE_MB = 300  # the stage itself beside its workers: 200 measured, and its table of points
+STAGE_MB = 600  # the stage itself beside its workers, compiler and points table included
 SLURM_CORE_MB = 1500  # asked from SLURM for a core, if Dask's configuration names no memory
+
+
+# Each worker keeps an hour of its call stacks, and other logs for long: nobody looks at them here,
+# and memory must be constant.
+CONSTANT_MEMORY = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.log-length": 1000,
+    "distributed.admin.system-monitor.log-length": 120,
+}
 
 
 class OneThread(WorkerPlugin):
@@ -47,18 +56,22 @@ def dask_client(place: str, workers: int, memory_mb: int | None = None) -> Itera
     and its worker processes share; without it each core has its share of the machine's.
     Raises InputError if the place is not known, does not answer or has no usable workers.
     """
+    with dask.config.set(CONSTANT_MEMORY), _client(place, workers, memory_mb) as client:
+        client.register_plugin(OneThread())
+        yield client
+
+
+@contextmanager
+def _client(place: str, workers: int, memory_mb: int | None) -> Iterator[Client]:
     if place == "processes":
         with _local_cluster(workers, memory_mb) as cluster, Client(cluster) as client:
-            client.register_plugin(OneThread())
             yield client
     elif place == "slurm":
         with _slurm_cluster(workers) as cluster, Client(cluster) as client:
-            client.register_plugin(OneThread())
             yield client
     else:
         with _connect(place) as client:
             _check_workers(client, place)
-            client.register_plugin(OneThread())
             yield client
 
 
@@ -104,11 +117,13 @@ def _slurm_cluster(workers: int) -> Any:
     cores = int(dask.config.get("jobqueue.slurm.cores", None) or 1)
     memory = dask.config.get("jobqueue.slurm.memory", None) or f"{SLURM_CORE_MB * cores}MiB"
     logs = dask.config.get("jobqueue.slurm.log-directory", None) or "work/dask_logs"
+    prologue = dask.config.get("jobqueue.slurm.job-script-prologue", None) or []
     cluster = SLURMCluster(
         cores=cores,
         processes=cores,
         memory=memory,
         log_directory=str(Path(logs).resolve()),
+        job_script_prologue=[*prologue, *_exports(CONSTANT_MEMORY)],
         silence_logs=logging.ERROR,
     )
     try:
@@ -119,6 +134,12 @@ def _slurm_cluster(workers: int) -> Any:
     jobs = math.ceil(workers / cores)
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
     return cluster
+
+
+def _exports(config: Mapping[str, Any]) -> list[str]:
+    """Return shell lines that hand Dask settings to a worker that starts elsewhere."""
+    names = {key: key.upper().replace(".", "__").replace("-", "_") for key in config}
+    return [f"export DASK_{names[key]}={value}" for key, value in config.items()]
 
 
 def _check_job(script: str) -> None:

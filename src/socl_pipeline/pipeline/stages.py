@@ -413,7 +413,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="report",
-            version=2,
+            version=3,
             function="socl_pipeline.report.report:run",
             names=_DATASET,
             output="{dataset}/report.html",

@@ -16,6 +16,7 @@ from socl_pipeline.annotation.table import read_points
 from socl_pipeline.pipeline.artifact import Summary, atomic_path
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.report.gaussian_control import compare_with_gaussian
 from socl_pipeline.report.pictures import HEAT, SCORES, data_uri, heat_bar, png
 from socl_pipeline.report.sections import (
     overview,
@@ -28,10 +29,14 @@ from socl_pipeline.report.sections import (
 from socl_pipeline.report.top_examples import (
     SHOWN_BOXES,
     Example,
-    compare_with_square,
     top_examples,
 )
-from socl_pipeline.report.weight_maps import spread_pair, weight_maps, weight_strip
+from socl_pipeline.report.weight_maps import (
+    shown_videos,
+    spread_pair,
+    weight_maps,
+    weight_strip,
+)
 from socl_pipeline.socl.batches import load_batch
 from socl_pipeline.socl.patch_set import PatchSet
 from socl_pipeline.top.store.store import TopStore
@@ -56,7 +61,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         progress.advance(1, "scores")
         examples = top_examples(table, store, job.dataset.root, settings.examples)
         progress.advance(1, "TOP maps")
-        prior = compare_with_square(table, store)
+        chosen = summaries["top_maps"].recipe.params["prior"]
+        prior = compare_with_gaussian(table, store, chosen)
         progress.advance(1, "boxes")
         weights, training = [], []
         for name, summary in models.items():
@@ -121,6 +127,7 @@ def _top_section(examples: list[Example], summary: Summary) -> dict[str, Any]:
         "shown": min(SHOWN_BOXES, params["top_k"]),
         "top_k": params["top_k"],
         "clip": params["clip"],
+        "prior": params["prior"],
     }
 
 
@@ -130,8 +137,7 @@ def _weight_section(job: Job, name: str, summary: Summary, videos: list[str]) ->
     patches = PatchSet(job.input("patches"))
     pairs = {
         v: spread_pair(patches.frames[patches.videos[v]], patches.videos[v], settings.max_gap)
-        for v in videos
-        if v in patches.videos  # a video whose frames turned out broken has no patches
+        for v in shown_videos(videos, patches.videos, job.config.report.examples)
     }
     # resolved: `load_backbone` remembers paths, and a published link can come to mean another model
     backbone = load_backbone(job.input(f"model/{name}").resolve())

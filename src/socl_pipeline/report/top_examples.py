@@ -1,6 +1,5 @@
-"""TOP maps in the report: some frames with what the click became, and the test against boxes."""
+"""TOP maps in the report: some frames with what the click became."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from socl_pipeline.annotation.table import frame_rows
-from socl_pipeline.boxes import iou
 from socl_pipeline.report.pictures import (
     PANEL_WIDTH,
     Image,
@@ -22,19 +20,11 @@ from socl_pipeline.report.pictures import (
     resize,
     strip,
 )
-from socl_pipeline.top.evaluation import (
-    LEVELS,
-    SquarePrior,
-    best_level,
-    best_square,
-    level_set_boxes,
-)
 from socl_pipeline.top.store.store import TopStore
 
 Float = NDArray[np.floating]
 
 SHOWN_BOXES = 16  # all 64 would hide the frame
-MOST_BOXES_TESTED = 2000  # spread over the dataset: the means are then good to about 0.01
 
 
 @dataclass(frozen=True)
@@ -45,22 +35,6 @@ class Example:
     frame: int
     picture: Image
     box: bool
-
-
-@dataclass(frozen=True)
-class PriorTest:
-    """Box overlap of TOP maps and of the best fixed square, on n of `available` boxes.
-
-    level: the f of the level sets; top_iou: their mean overlap; better: the share of boxes on
-    which TOP overlaps more than the square.
-    """
-
-    n: int
-    available: int
-    level: float
-    top_iou: float
-    square: SquarePrior
-    better: float
 
 
 def true_boxes(table: pa.Table) -> Float:
@@ -123,38 +97,3 @@ def top_strip(image: Image, point: Float, truth: Float | None, store: TopStore, 
     if truth is not None:  # over the click, which is larger than the smallest targets
         panels[0] = draw_truth(panels[0], truth * scale)
     return strip(panels, PANEL_WIDTH)
-
-
-def compare_with_square(table: pa.Table, store: TopStore) -> PriorTest | None:
-    """Measure TOP maps and the best fixed square on the sparse boxes; None if there are none."""
-    boxes = true_boxes(table)
-    rows = np.flatnonzero(~np.isnan(boxes[:, 0]) & (store.column("count") > 0))
-    if not len(rows):
-        return None
-    tested = rows[spread(len(rows), MOST_BOXES_TESTED)]
-    points = np.stack([table[c].to_numpy() for c in ("x", "y")], axis=1)[tested]
-    sizes = np.stack([table[c].to_numpy() for c in ("width", "height")], axis=1)[tested]
-    truth = boxes[tested]
-    level_sets = np.stack(list(_level_sets(store, tested)))
-    ious = iou(level_sets, truth[:, None])
-    level, mean = best_level(ious)
-    square = best_square(points, sizes, truth)
-    better = float((ious[:, level] > square.ious).mean())
-    return PriorTest(len(tested), len(rows), float(LEVELS[level]), mean, square, better)
-
-
-def spread(n: int, most: int) -> NDArray[np.intp]:
-    """Return at most `most` indices below n, evenly spread."""
-    count = min(n, most)
-    return np.asarray((np.arange(count) * n) // max(count, 1), np.intp)
-
-
-def _level_sets(store: TopStore, rows: NDArray[np.intp]) -> Iterator[Float]:
-    """Yield the level-set boxes (levels, 4) of ascending rows; each shard is read once."""
-    for start, stop in store.shards:
-        if not ((rows >= start) & (rows < stop)).any():
-            continue
-        top = store.rows(start, stop, maps=False)
-        for i in rows[(rows >= start) & (rows < stop)] - start:
-            kept = slice(0, int(top.count[i]))
-            yield level_set_boxes(top.boxes[i, kept], top.scores[i, kept], *top.sizes[i])

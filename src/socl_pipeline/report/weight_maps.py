@@ -4,7 +4,7 @@ GST weights are the TOP map at feature resolution (Eq. 1), SNS weights the hard-
 h^{ab} of frame a's template over frame b (Eq. 2, 3, 5, 6), made with the model's own options.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -50,6 +50,14 @@ class WeightMaps:
     sns: Float
     background: NDArray[np.bool_]
     grid: CellGrid
+
+
+def shown_videos(wanted: Sequence[str], packed: Collection[str], count: int) -> list[str]:
+    """Return the wanted videos that have patches, or else the first `count` that have.
+
+    A video whose frames broke after its TOP maps were made has none.
+    """
+    return [v for v in wanted if v in packed] or sorted(packed)[:count]
 
 
 def spread_pair(frames: NDArray[np.integer], rows: list[int], max_gap: int) -> tuple[int, int]:

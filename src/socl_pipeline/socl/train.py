@@ -1,8 +1,9 @@
 """Stage `train`: learn a backbone from packed patches with the SoCL loss.
 
 The artifact is a folder: `weights.safetensors` (the weights that localised held-out clicks best;
-the last ones if nothing is held out), `metrics.parquet` (one row a step), `validation.parquet`
-(one row a validation) and `tensorboard/`.
+the last ones if nothing is held out), `config.json` (the model's settings, and how its TOP maps
+were rendered from the kept boxes), `metrics.parquet` (one row a step), `validation.parquet` (one
+row a validation) and `tensorboard/`.
 """
 
 import json
@@ -11,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ from torch.utils.tensorboard import SummaryWriter
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import ResNet18, build_backbone, load_imagenet, save_weights
 from socl_pipeline.models.device import choose_device
-from socl_pipeline.pipeline.artifact import atomic_path, canonical_json, scratch_folder
+from socl_pipeline.pipeline.artifact import (
+    atomic_path,
+    canonical_json,
+    scratch_folder,
+    write_atomic,
+)
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import SoclModelSettings
@@ -132,6 +138,20 @@ class Trainer:
     def backbone(self) -> Any:
         """The feature extractor that is being trained."""
         return self.network["backbone"]
+
+    @property
+    def top_rendering(self) -> dict[str, Any]:
+        """What made the TOP maps that were trained on; only together do these numbers mean much.
+
+        The region is the training window, of `window_px` in a patch of `patch_px`, as augmented;
+        cell i of the grid spans start + step * [i, i + 1] in window pixels.
+        """
+        return {
+            "clip": self.clip,
+            "gain": self.settings.top_gain,
+            "region": {"window_px": self.settings.window, "patch_px": self.patches.size},
+            "grid": asdict(self.grid),
+        }
 
     @property
     def steps_per_epoch(self) -> int:
@@ -326,6 +346,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         Progress("train", total, "steps", done) as progress,
     ):
         trainer.run(progress, writer)
+    used = {"model": settings.model_dump(mode="json"), "top_maps": trainer.top_rendering}
+    write_atomic(path / "config.json", json.dumps(used, indent=1) + "\n")
     _write_rows(path / "metrics.parquet", trainer.state.metrics)
     _write_rows(path / "validation.parquet", trainer.state.validation)
     metadata = {"backbone": settings.backbone, "model": canonical_json(settings.model_dump())}

@@ -3,8 +3,8 @@
 Overlap: a level set {S >= f max S} of the score map has a bounding box; with one f for a whole
 dataset it is compared with the best square of one size at the click, which is also the box of a
 Gaussian's best level set. Both have one number chosen on the boxes that they are measured on, so
-neither is favoured. Shape: `area_precision`, for which size does not matter. Place:
-`weighted_center`. Pure functions: arrays in, arrays out.
+neither is favoured. Shape: `area_precision`, for which size does not matter (a Gaussian's is
+`square_precision`). Place: `weighted_center`. Pure functions: arrays in, arrays out.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ LEVELS: Float = np.linspace(0.1, 0.95, 18)
 SIDES_TRIED = 80
 SMALLEST_SQUARE_PX = 8.0
 SMALLEST_SHARE = 0.01
+_BISECTIONS = 40  # of a side: 2^-40 of the frame, far below a pixel
 _TIE = 1e-9  # sums of the same scores in another order differ in the last places
 
 
@@ -90,6 +91,36 @@ def area_precision(boxes: Float, scores: Float, truth: Float, width: float, heig
     return float((inner * np.divide(taken, areas, out=taken * 0, where=areas > 0)).sum() / wanted)
 
 
+def square_precision(points: Float, sizes: Float, truth: Float) -> Float:
+    """Return the `area_precision` (n,) of maps that fall from the clicks in squares.
+
+    The best area of such a map (`prior: gaussian` has one) is the square at the click with as
+    large an area in the frame as the true box has, whatever the size of the Gaussian. So this
+    control has no number to choose. Its side is found by bisection, for the frame may cut it.
+
+    points: (n, 2) clicks in their frames. sizes: (n, 2) width and height of the frames. truth:
+    (n, 4) true boxes. Raises ValueError if shapes do not fit.
+    """
+    points, sizes, truth = _fitting(points, sizes, truth)
+    low = np.clip(truth[:, :2], 0, sizes)
+    high = np.clip(truth[:, :2] + truth[:, 2:], 0, sizes)
+    wanted = (high - low).prod(axis=1)
+    smallest, largest = np.zeros(len(points)), sizes.max(axis=1)  # half sides
+    for _ in range(_BISECTIONS):
+        half = (smallest + largest) / 2
+        first, last = _square_in_frame(points, half, sizes)
+        enough = (last - first).prod(axis=1) >= wanted
+        smallest, largest = np.where(enough, smallest, half), np.where(enough, half, largest)
+    first, last = _square_in_frame(points, largest, sizes)
+    shared = np.maximum(np.minimum(high, last) - np.maximum(low, first), 0).prod(axis=1)
+    return np.divide(shared, wanted, out=np.zeros_like(wanted), where=wanted > 0)
+
+
+def _square_in_frame(points: Float, half: Float, sizes: Float) -> tuple[Float, Float]:
+    """Return the corners (n, 2) of squares around clicks, cut at their frames."""
+    return np.clip(points - half[:, None], 0, sizes), np.clip(points + half[:, None], 0, sizes)
+
+
 def weighted_center(boxes: Float, scores: Float) -> Float:
     """Return the score-weighted mean (2,) of the centres of boxes (k, 4) with scores (k,)."""
     return np.asarray(np.average(centers(boxes), axis=0, weights=scores))
@@ -139,17 +170,24 @@ def best_square(points: Float, sizes: Float, truth: Float) -> SquarePrior:
     points: (n, 2) clicks. sizes: (n, 2) width and height of the frames; the share is of the root
     of their area. truth: (n, 4) true boxes. Raises ValueError if shapes do not fit or n is 0.
     """
+    points, sizes, truth = _fitting(points, sizes, truth)
+    n = len(points)
+    pixels = np.geomspace(SMALLEST_SQUARE_PX, max(sizes.max(), SMALLEST_SQUARE_PX), SIDES_TRIED)
+    shares = np.geomspace(SMALLEST_SHARE, 1, SIDES_TRIED)
+    by_pixels = _best_side("px", points, np.ones(n), pixels, truth)
+    by_share = _best_side("share", points, np.sqrt(sizes.prod(axis=1)), shares, truth)
+    return max(by_pixels, by_share, key=lambda prior: prior.mean_iou)
+
+
+def _fitting(points: Float, sizes: Float, truth: Float) -> tuple[Float, Float, Float]:
+    """Return clicks (n, 2), frame sizes (n, 2) and boxes (n, 4) as float64, n > 0."""
     points, sizes, truth = (np.asarray(a, np.float64) for a in (points, sizes, truth))
     n = len(points)
     if not n or points.shape != (n, 2) or sizes.shape != (n, 2) or truth.shape != (n, 4):
         raise ValueError(
             f"points {points.shape}, sizes {sizes.shape} and boxes {truth.shape} do not fit"
         )
-    pixels = np.geomspace(SMALLEST_SQUARE_PX, max(sizes.max(), SMALLEST_SQUARE_PX), SIDES_TRIED)
-    shares = np.geomspace(SMALLEST_SHARE, 1, SIDES_TRIED)
-    by_pixels = _best_side("px", points, np.ones(n), pixels, truth)
-    by_share = _best_side("share", points, np.sqrt(sizes.prod(axis=1)), shares, truth)
-    return max(by_pixels, by_share, key=lambda prior: prior.mean_iou)
+    return points, sizes, truth
 
 
 def _best_side(

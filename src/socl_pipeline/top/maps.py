@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.floating]
 
+# Score that the clip level is scaled to before the softmax, `top_gain: auto`. Our choice: the
+# paper does not say how objectness is scaled, and the softmax depends on it. A location without a
+# box then weighs exp(-10) of the plateau, whatever the scores' scale.
+AUTO_GAIN = 10.0
+
 
 def coverage(low: Float, size: Float, start: float, step: float, cells: int) -> Float:
     """Return the share (n, cells) of each cell that the intervals [low, low + size] cover.
@@ -37,11 +42,10 @@ def clip_level(scores: Float, share: float) -> float:
     return float(np.partition(flat, flat.size - count)[-count:].mean())
 
 
-def top_map(scores: Float, share: float, gain: float | Literal["raw"] = 10.0) -> Float:
+def top_map(scores: Float, share: float, gain: float | Literal["raw"] = AUTO_GAIN) -> Float:
     """Return the TOP map of a score map (H, W): clipped, softmax over locations, sums to 1.
 
-    gain: the score that the clip level is scaled to before the softmax (our choice: the paper
-    does not say how objectness is scaled, and the softmax depends on it); "raw": unscaled.
+    gain: the score that the clip level is scaled to before the softmax; "raw": unscaled.
     """
     level = clip_level(scores, share)
     if level <= 0:

@@ -14,7 +14,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TopMapSettings
 from socl_pipeline.top.frame_priors import frame_prior, warm_up, warn_of_other_views
-from socl_pipeline.top.maps import score_map, top_map
+from socl_pipeline.top.maps import AUTO_GAIN, score_map, top_map
 from socl_pipeline.top.priors import ScoredBoxes
 from socl_pipeline.top.scoring import map_region, top_extent
 from socl_pipeline.top.store.check import require_sound
@@ -31,8 +31,6 @@ from socl_pipeline.top.store.store import (
     write_rows,
 )
 
-RENDERING_GAIN = 10.0  # of `maps`; the default of models.NAME.top_gain
-
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
@@ -40,11 +38,12 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     warn_of_other_views(job)
     warm_up(job)
     _create(job, path)
-    store = TopStore(path)  # an unfinished one goes on with the shard size that it was begun with
+    # an unfinished store goes on with the shard size that it was begun with
+    shard_frames = TopStore(path).shard_frames
     run_shards(
         job,
-        frame_shards(job, store.shard_frames),
-        lambda shard: shard_done(path, shard.start // store.shard_frames),
+        frame_shards(job, shard_frames),
+        lambda shard: shard_done(path, shard.start // shard_frames),
         partial(_score_shard, store=path.resolve(), job=job),
     )
     for leftover in path.rglob("*.partial"):  # of a writer that was killed
@@ -70,7 +69,7 @@ def _create(job: Job, path: Path) -> None:
         },
         {
             "clip": settings.clip,
-            "gain": RENDERING_GAIN,
+            "gain": AUTO_GAIN,
             "region_rule": f"a square around the click, {settings.map_context:g} extents wide",
         },
     )
@@ -120,7 +119,7 @@ def _score_frame(
     rows.regions[i] = map_region(row.point, float(rows.extents[i]), settings.map_context)
     size = settings.map_size
     values = score_map(boxes, scores, rows.regions[i], size, size)
-    probability = top_map(values, settings.clip, RENDERING_GAIN)
+    probability = top_map(values, settings.clip, AUTO_GAIN)
     rows.maps[i] = probability / probability.max()
 
 

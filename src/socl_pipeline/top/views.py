@@ -8,6 +8,7 @@ times as wide as the window: every window then has a similar size and similar su
 its view, whatever the frame. Our choice; `kind: frame` is the paper's whole frame.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +44,19 @@ class View:
         crop = np.array([self.right - self.left, self.bottom - self.top])
         return np.asarray(self.size / crop, np.float64)
 
+    @cached_property
+    def zoom(self) -> float:
+        """View pixels per image pixel: the geometric mean of across and down."""
+        return math.sqrt(self.scale[0] * self.scale[1])
+
+    @cached_property
+    def _offset(self) -> Float:
+        return np.array([self.left, self.top, 0, 0])
+
+    @cached_property
+    def _factors(self) -> Float:
+        return np.tile(self.scale, 2)
+
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the view (h, w, 3) of an image (H, W, 3)."""
         crop = image[self.top : self.bottom, self.left : self.right]
@@ -53,13 +67,11 @@ class View:
 
     def to_view(self, boxes: Float) -> NDArray[np.float64]:
         """Return boxes (n, 4) of the image in pixels of the view."""
-        offset = np.array([self.left, self.top, 0, 0])
-        return np.asarray((boxes - offset) * np.tile(self.scale, 2), np.float64)
+        return np.asarray((boxes - self._offset) * self._factors, np.float64)
 
     def to_image(self, boxes: Float) -> NDArray[np.float64]:
         """Return boxes (n, 4) of the view in pixels of the image."""
-        offset = np.array([self.left, self.top, 0, 0])
-        return np.asarray(boxes / np.tile(self.scale, 2) + offset, np.float64)
+        return np.asarray(boxes / self._factors + self._offset, np.float64)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ log-uniform aspect ratio. One table serves every frame, so no row per frame is e
 """
 
 import numpy as np
+from numba import njit
 
 from socl_pipeline.boxes import FloatArray as Float
-from socl_pipeline.boxes import centered_boxes, clip_boxes
+from socl_pipeline.boxes import centered_boxes
 from socl_pipeline.settings import RandomWindowSettings
 
 ROUNDING = 1e-9  # a window inside the frame must not lose area to arithmetic
@@ -29,10 +30,15 @@ def random_windows(
 
     The side (root of the area) runs from min_side to the root of the frame's area.
     """
+    return centered_boxes(point, window_sizes(templates, width, height, min_side))
+
+
+def window_sizes(templates: Float, width: float, height: float, min_side: float) -> Float:
+    """Return width and height (n, 2) of the windows of templates in a frame, in pixels."""
     largest = max(np.sqrt(width * height), min_side)
     side = min_side * (largest / min_side) ** templates[:, 0]
     root = np.exp(templates[:, 1] / 2)
-    return centered_boxes(point, np.stack([side * root, side / root], axis=1))
+    return np.stack([side * root, side / root], axis=1)
 
 
 def within_frame(windows: Float, width: float, height: float, border_loss: float) -> Float:
@@ -42,7 +48,23 @@ def within_frame(windows: Float, width: float, height: float, border_loss: float
     pixels near the border. A click on the border itself leaves no such window: then all are
     kept that reach into the frame.
     """
-    clipped = clip_boxes(windows, width, height)
-    area, full = clipped[:, 2] * clipped[:, 3], windows[:, 2] * windows[:, 3]
-    kept = area >= (1 - border_loss - ROUNDING) * full
-    return clipped[kept if kept.any() else area > 0]
+    windows = np.asarray(windows, np.float64)
+    limits = (float(width), float(height))
+    kept = _clipped(windows, *limits, 1 - border_loss - ROUNDING)
+    return kept if len(kept) else _clipped(windows, *limits, 0.0)
+
+
+@njit(cache=True)
+def _clipped(windows: Float, width: float, height: float, share: float) -> Float:
+    """Return windows (n, 4) cut at the frame, those of which an area and such a share are left."""
+    clipped = np.empty_like(windows)
+    count = 0
+    for n in range(len(windows)):
+        for axis, limit in ((0, width), (1, height)):
+            start, size = windows[n, axis], windows[n, axis + 2]
+            low = min(max(start, 0.0), limit)
+            clipped[count, axis] = low
+            clipped[count, axis + 2] = max(min(max(start + size, 0.0), limit) - low, 0.0)
+        area = clipped[count, 2] * clipped[count, 3]
+        count += area > 0 and area >= share * (windows[n, 2] * windows[n, 3])
+    return clipped[:count]

@@ -191,9 +191,18 @@ def _smooth_power(field: NDArray[np.complex128], kernel: Float) -> Float:
 def _stretch(saliency: Float, channels: Float) -> None:
     """Scale maps (c, s, s) to [0, 1] in place, and those of flat channels (c, s, s) to zeros."""
     for values, channel in zip(saliency, channels):  # noqa: B905 - numba knows no strict
-        low, high = values.min(), values.max()
-        is_flat = channel.min() == channel.max() or high <= low
-        scale = 0.0 if is_flat else 1 / (high - low)
+        least, most = values[0].copy(), values[0].copy()  # of each column: whole vectors
+        is_flat = True
+        for i in range(values.shape[0]):
+            for j in range(values.shape[1]):
+                least[j], most[j] = min(least[j], values[i, j]), max(most[j], values[i, j])
+        for i in range(values.shape[0]):
+            if not is_flat:
+                break
+            for j in range(values.shape[1]):
+                is_flat &= channel[i, j] == channel[0, 0]
+        low, high = least.min(), most.max()
+        scale = 0.0 if is_flat or high <= low else 1 / (high - low)
         for i in range(values.shape[0]):
             for j in range(values.shape[1]):
                 values[i, j] = min((values[i, j] - low) * scale, 1.0)

@@ -1,5 +1,6 @@
 """EdgeBoxes near a click (paper 3.1): a search around it, or OpenCV's of the whole view."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,8 +45,8 @@ def _boxes_in_view(
     """Return the frame's boxes (n, 4) near the click that are judged in one view, scores (n,)."""
     view = frame.views[index]
     edges = image_edges(frame.pictures[index], settings)
-    zoom = float(np.sqrt(np.prod(view.scale)))  # view pixels per image pixel
-    least = np.sqrt(settings.min_box_area_px) * frame.scale
+    zoom = view.zoom
+    least = math.sqrt(settings.min_box_area_px) * frame.scale
     if settings.search == "opencv":
         found, scores = _opencv_boxes(edges, settings, (least * zoom) ** 2)
     else:
@@ -58,9 +59,9 @@ def _boxes_in_view(
             (smallest * zoom, view.largest * zoom),
         )
     boxes = view.to_image(found) / frame.scale
-    near = np.linalg.norm(centers(boxes) - frame.point, axis=1) <= settings.radius_px
-    near &= frame.view_of(boxes) == index
-    return boxes[near].astype(np.float32), scores[near]
+    away = np.linalg.norm(centers(boxes) - frame.point, axis=1)
+    own = np.flatnonzero((away <= settings.radius_px) & (frame.view_of(boxes) == index))
+    return boxes[own].astype(np.float32), scores[own]
 
 
 def image_edges(image: NDArray[np.uint8], settings: EdgeBoxSettings) -> EdgeMap:

@@ -7,6 +7,7 @@ windows in the place of a hundred thousand and leaves no slot to the rest of the
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -46,8 +47,8 @@ def search_near(
     sides_away = settings.radius_sides
     windows = _grid(image_shape, shapes, point, (radius, sides_away), step_ratio)
     scores = score_inside(groups, windows, np.full(len(windows), settings.min_score, np.float32))
-    windows, scores = windows[scores > 0], scores[scores > 0]
-    best = np.argsort(-scores, kind="stable")[:REFINED]
+    positive = np.flatnonzero(scores)
+    best = positive[np.argsort(-scores[positive], kind="stable")[:REFINED]]
     windows, scores = windows[best], scores[best]
     _refine(groups, windows, scores, step_ratio)
     near = _near(windows, float(point[0]), float(point[1]), radius, sides_away)
@@ -58,6 +59,7 @@ def search_near(
     return windows[kept], scores[kept]
 
 
+@lru_cache(maxsize=256)  # the same for a video's frames, but for views cut at the border
 def window_shapes(
     image_shape: tuple[int, int], sides: tuple[float, float], alpha: float
 ) -> Windows:
@@ -73,7 +75,9 @@ def window_shapes(
     side = smallest * scale_step ** np.arange(scales)[:, None]
     widest = int(math.log(MAX_ASPECT) / math.log(aspect_step**2))
     root = aspect_step ** np.arange(-widest, widest + 1)[None]
-    return np.stack([side * root, side / root], axis=-1).astype(np.int64).reshape(-1, 2)
+    shapes = np.stack([side * root, side / root], axis=-1).astype(np.int64).reshape(-1, 2)
+    shapes.flags.writeable = False
+    return shapes
 
 
 def _grid(
