@@ -6,7 +6,7 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"views": {"working_side": 128}},
+    "fast": {"views": {"working_side": 120, "detail": 480}},
     # The letter of the paper: OpenCV's EdgeBoxes of the whole frame, nothing made smaller.
     "paper_strict": {
         "views": {"kind": "frame", "working_side": "full", "min_side_px": 10.0},

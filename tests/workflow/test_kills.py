@@ -17,9 +17,7 @@ from socl_pipeline.datasets.demo import write_demo
 from socl_pipeline.pipeline.artifact import read_summary
 
 STORE = "top_maps/*/top_maps.zarr"
-# below a store: one file for each finished shard, without the .partial of one being written
-MARKERS = ("count/c/[0-9]", "count/c/[0-9][0-9]")
-
+LEDGER = "ledger/c/*/0"  # below a store: what finishes a shard
 
 DEMO = {"train_videos": 16, "val_videos": 1, "frames": 24, "width": 96, "height": 72}
 SMALL = {
@@ -34,7 +32,7 @@ SMALL = {
 
 
 def finished_shards(cache):
-    return [path.name for marker in MARKERS for path in cache.glob(f"{STORE}/{marker}")]
+    return [path.parent.name for path in cache.glob(f"{STORE}/{LEDGER}")]
 
 
 def stamps(cache):

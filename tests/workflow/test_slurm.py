@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"SLURM is not installed: no {', '.join(MISSING)}"),
 ]
 TARGET = "results/tiny/top_maps.zarr"
-MARKERS = "work/cache/top_maps/*/top_maps.zarr/count/c/[0-9]"
+LEDGER = "work/cache/top_maps/*/top_maps.zarr/ledger/c/*/0"  # what finishes a shard
 # a cluster without accounting, and nodes of two cores
 OPTIONS = ("--profile", "slurm", "--slurm-no-account", "--slurm-status-command", "squeue")
 OPTIONS += ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10")
@@ -95,12 +95,12 @@ def test_a_cancelled_job_goes_on_where_it_was(built, unbuilt):
         env=unbuilt.environment(),
         stderr=subprocess.DEVNULL,
     )
-    while not list(unbuilt.folder.glob(MARKERS)):
+    while not list(unbuilt.folder.glob(LEDGER)):
         assert process.poll() is None
         time.sleep(0.05)
     subprocess.run(["scancel", "--user", str(os.geteuid())], check=True, timeout=20)
     wait_for_no_jobs()
-    kept = {path: path.stat().st_mtime_ns for path in unbuilt.folder.glob(MARKERS)}
+    kept = {path: path.stat().st_mtime_ns for path in unbuilt.folder.glob(LEDGER)}
     assert 0 < len(kept) < 6, "the cancel came too late to test anything"
     assert process.wait(timeout=200) == 1
     result = unbuilt.snakemake(TARGET, *OPTIONS)

@@ -10,7 +10,6 @@ from socl_pipeline.boxes import FloatArray
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
-from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.priors import FrameInfo, Prior, ScoredBoxes, load_prior
 from socl_pipeline.top.proposals import read_edge_boxes, read_templates
@@ -36,14 +35,15 @@ def frame_prior(job: Job, start: int = 0, stop: int = 0) -> FramePrior:
 
 
 def warn_of_other_views(job: Job) -> None:
-    """Warn if the objectness tables were fitted in other views than the config's.
+    """Warn if a user's objectness tables were fitted in other views than the config's.
 
     Cues are counted in pixels of a view and taken against its surroundings, so the tables then
-    say less about them. Tables that do not name their views, as the release's, are let pass.
+    say less about them. Tables that do not name their views, as the release's, are let pass, and
+    so are the shipped ones: there are some for each kind, and how far they carry is measured.
     """
-    if job.config.top_maps.prior != "top":
-        return
     views, path = job.config.views, job.config.top_maps.objectness
+    if job.config.top_maps.prior != "top" or path is None:
+        return
     provenance = load_objectness(path, views.kind).provenance
     fitted = {"kind": provenance.get("views"), "working_side": provenance.get("working_side")}
     for key, value in fitted.items():
@@ -51,7 +51,7 @@ def warn_of_other_views(job: Job) -> None:
             logger.warning(
                 "%s: fitted with views.%s: %s, but the config has %s, so scores are less reliable; "
                 "take the views of the tables, or fit others with `socl fit-objectness`",
-                objectness_file(path, views.kind),
+                path,
                 key,
                 value,
                 getattr(views, key),
