@@ -20,7 +20,7 @@ def bare(raw_config):
 
 
 def test_a_preset_fills_in_what_is_left_out(bare):
-    assert validate_config(bare | {"preset": "fast"}, "test").views.working_side == 128
+    assert validate_config(bare | {"preset": "fast"}, "test").views.working_side == 120
     assert validate_config(bare, "test") == validate_config(bare | {"preset": "default"}, "test")
 
 
@@ -57,7 +57,7 @@ def test_presets_are_laid_under_a_config_without_changing_either(bare):
     presets, raw = copy.deepcopy(PRESETS), bare | {"preset": "fast", "views": {"ratio": 2.0}}
     before = copy.deepcopy(raw)
     merged = with_preset(raw)
-    assert merged["views"] == {"working_side": 128, "ratio": 2.0}
+    assert merged["views"] == {"working_side": 120, "detail": 480, "ratio": 2.0}
     merged["views"]["working_side"] = 7
     assert raw == before and presets == PRESETS
 
