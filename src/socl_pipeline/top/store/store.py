@@ -2,7 +2,7 @@
 
 The kept boxes and scores are the cause of a TOP map and make it exact at any resolution and
 under any crop; `maps` is a small rendering of them for people. One task writes one whole shard:
-one file of every array, then the shard's entry in the ledger (`top.ledger`), which finishes it.
+one file of every array, then the shard's entry in the ledger, which finishes it.
 Plain `zarr.open` and xarray read it; boxes and maps are fixed-point numbers with a CF
 `scale_factor`, and the attributes say what everything means.
 """
