@@ -10,6 +10,7 @@ import click
 
 from socl_pipeline import __version__
 from socl_pipeline.errors import InputError
+from socl_pipeline.faults import TRANSIENT
 from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_dataset
 from socl_pipeline.settings import Config, DatasetSettings, load_config
 
@@ -393,6 +394,15 @@ def main() -> None:
         cli()
     except InputError as error:
         click.echo(f"socl: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in TRANSIENT:
+            raise
+        click.echo(
+            f"socl: {error}; the disk does not answer: what is finished is kept, run the same "
+            "command again when it does",
+            err=True,
+        )
         sys.exit(1)
 
 

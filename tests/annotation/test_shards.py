@@ -1,10 +1,12 @@
 """The stages that read frames, shard by shard: any order, any number of workers, a full disk."""
 
+import os
 import random
 import re
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import cloudpickle
 import pytest
@@ -58,6 +60,24 @@ def test_any_order_and_number_of_workers_gives_the_same_bytes(
         monkeypatch.setattr(shards, "run_tasks", shuffled)
     for stage in STAGES:
         assert found[stage, 0] == found[stage, 2]
+
+
+def test_workers_read_relative_paths_where_the_stage_does(
+    many_shards, make_job, tmp_path, monkeypatch
+):
+    def from_elsewhere(function, tasks, **options):
+        monkeypatch.chdir("/")  # as a Dask worker that was started in another folder
+        return run_tasks(function, tasks, **options)
+
+    monkeypatch.chdir(tmp_path)
+    expected = make_job("proposals", raw=many_shards, workers=0).execute().digest
+    manifest = Path(many_shards["datasets"]["demo"]["manifest"]).resolve()
+    many_shards["datasets"]["demo"]["manifest"] = os.path.relpath(manifest)
+    job = make_job("top_maps", raw=many_shards, workers=0)
+    relative = replace(job, results=Path(os.path.relpath(job.results)))
+    monkeypatch.setattr(shards, "run_tasks", from_elsewhere)
+    assert relative.execute().stats["left_out"] == 0
+    assert expected == relative.recipe.inputs["proposals"]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Odd and broken frames: each is used as it is, or refused with a sentence that names it."""
 
+import errno
 import io
 import os
 import struct
@@ -264,3 +265,18 @@ def test_skip_lists_them_all_and_fail_stops_at_the_first(odd_clip, make_job, sea
         make_job(reader, raw=raw, bad_frames="fail").execute()
     top_maps = make_job("top_maps", raw=raw, bad_frames="skip").execute()
     assert top_maps.stats["left_out"] == refused + 2
+
+
+def test_an_outage_of_the_disk_leaves_no_frame_out(odd_clip, make_job, monkeypatch):
+    """Else a run under `skip` would end well with nothing in it, and be kept in the cache."""
+    raw, _ = odd_clip
+    monkeypatch.setattr("socl_pipeline.faults.PAUSES_S", (0,))
+    make_job("points", raw=raw, bad_frames="skip").execute()
+    make_job("proposals", raw=raw, bad_frames="skip").execute()
+
+    def fails(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        make_job("top_maps", raw=raw, bad_frames="skip", workers=0).execute()

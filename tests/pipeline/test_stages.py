@@ -185,7 +185,37 @@ def test_a_forest_is_known_by_its_content(make_job, raw_config, tmp_path):
     (a, a_maps), (b, b_maps), other_name = recipes
     assert a != b and a_maps != b_maps
     assert other_name == (b, b_maps), "where it lies is no part of it"
-    assert len(fingerprints) == 1
+    assert len(fingerprints) == 2, "Snakemake sees the content too"
+
+
+def test_other_tables_under_the_same_name_are_seen_by_snakemake(make_job, raw_config, tmp_path):
+    tables = tmp_path / "tables.json"
+    raw_config["top_maps"]["objectness"] = str(tables)
+    seen = set()
+    for content in ("a", "b"):
+        tables.write_text(content)
+        seen.add(make_job("top_maps").fingerprint)
+    assert len(seen) == 2
+
+
+def test_proposals_of_another_config_are_refused(make_job, raw_config):
+    """Boxes of the local search are found by the config; the cache must not keep a mixture."""
+    for stage in ("points", "proposals"):
+        make_job(stage).execute()
+    raw_config["proposals"]["edgeboxes"]["max_boxes"] = 0
+    with pytest.raises(InputError, match=r"made with other settings .* run `socl proposals` first"):
+        make_job("top_maps").execute()
+    make_job("proposals").execute()
+    assert make_job("top_maps").execute().stats["frames"] > 0
+
+
+def test_how_the_maps_look_changes_the_report_but_not_what_training_reads(make_job, raw_config):
+    for stage in ("points", "proposals", "top_maps"):
+        before = make_job(stage).execute()
+    report = make_job("report").fingerprint
+    raw_config["top_maps"]["clip"] = 0.3
+    assert make_job("top_maps").execute().digest == before.digest
+    assert make_job("report").fingerprint != report
 
 
 def test_the_search_is_part_of_proposals_that_store_no_boxes(make_job, raw_config):

@@ -81,7 +81,7 @@ def provider(tmp_path, monkeypatch):
 
 def test_a_users_function_may_return_boxes_or_a_map(provider):
     boxes, scores = provider("np.array([[1., 2, 3, 4]]), np.array([0.5])")(IMAGE, POINT, INFO)
-    assert boxes.tolist() == [[1, 2, 3, 4]] and scores.tolist() == [0.5]
+    assert boxes.tolist() == [[1, 2, 3, 4]] and scores.tolist() == [1]
     boxes, scores = provider("frame[..., 0] == 0")(IMAGE, POINT, INFO)
     assert (rendered(boxes, scores) > 0).all()
 
@@ -89,7 +89,8 @@ def test_a_users_function_may_return_boxes_or_a_map(provider):
 def test_the_best_boxes_of_a_users_function_are_kept(provider):
     prior = provider("np.tile([[1., 2, 30, 40]], (20, 1)), np.arange(1., 21)")
     boxes, scores = prior(IMAGE, POINT, INFO)
-    assert len(boxes) == 8 and scores.tolist() == list(range(20, 12, -1))
+    assert len(boxes) == 8
+    np.testing.assert_allclose(scores, np.arange(20, 12, -1) / 20)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,49 @@ def test_the_best_boxes_of_a_users_function_are_kept(provider):
         ("(np.zeros((0, 4)), np.ones(0))", "n > 0"),
         ("(np.ones((2, 4)), np.zeros(2))", "scores positive"),
         ("(np.full((1, 4), np.nan), np.ones(1))", "finite numbers"),
+        ("(np.array([[500., 2, 3, 4]]), np.ones(1))", "no box with an area in the frame"),
+        ("(np.array([[5., 2, 0, 4]]), np.ones(1))", "no box with an area in the frame"),
+        ("(np.ones((1, 4)), 0.5)", r"returned boxes \(1, 4\) and scores \(\)"),
+        ("(np.ones((1, 4)),)", r"expected boxes \(n, 4\) and scores \(n,\)"),
     ],
 )
 def test_what_a_users_function_returns_wrongly_is_said(provider, body, complaint):
     with pytest.raises(InputError, match=complaint) as error:
         provider(body)(IMAGE, POINT, INFO)
     assert "my_prior:segment (clip, frame 3)" in str(error.value)
+
+
+def test_a_thin_mask_still_gives_boxes():
+    boxes, _ = boxes_of_map(np.eye(120), 64)
+    assert len(boxes) > 20
+    assert boxes[:, 2:].min() > 0
+
+
+def test_a_small_graded_map_is_graded_wherever_it_lies():
+    rows, columns = np.mgrid[:1080, :300] + 0.5
+    found = []
+    for row in (544, 552):
+        cone = np.maximum(6 - np.hypot(rows - row, columns - 150), 0)
+        found.append(boxes_of_map(cone, 64)[0] - [0, row, 0, 0])
+    np.testing.assert_allclose(*found)
+    assert len(found[0]) > 10
+
+
+@pytest.mark.parametrize("peak", [1e-7, 1e6])
+def test_scores_of_any_scale_fit_the_store(provider, peak):
+    boxes, scores = provider(f"(frame[..., 0] == 0) * {peak}")(IMAGE, POINT, INFO)
+    assert scores.max() == 1
+    boxes, scores = provider(f"[np.array([[1., 2, 30, 40]]), np.array([{peak}])]")(
+        IMAGE, POINT, INFO
+    )
+    assert scores.tolist() == [1] and len(boxes) == 1
+
+
+def test_a_module_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "broken_prior.py").write_text("def segment(:\n")
+    with pytest.raises(InputError, match="'broken_prior:segment' cannot be imported"):
+        load_prior(TopMapSettings(prior="broken_prior:segment"))
 
 
 @pytest.mark.parametrize("name", ["no_such_module:f", "json:no_such_function"])

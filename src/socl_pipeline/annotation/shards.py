@@ -1,5 +1,6 @@
 """Work on all annotated frames in shards of the points table: the unit of a task and a restart."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +65,7 @@ def run_shards(
     """
     missing = [shard for shard in shards if not is_done(shard)]
     total = sum(map(len, shards))
-    once = partial(_work_once, is_done=is_done, work=work)
+    once = partial(_work_once, folder=Path.cwd(), is_done=is_done, work=work)
     how: dict[str, Any] = {"workers": job.workers, "dask": job.dask, "memory_mb": job.memory_mb}
     with Progress(job.stage.name, total, "frames", total - sum(map(len, missing))) as progress:
         try:
@@ -77,11 +78,16 @@ def run_shards(
 
 
 def _work_once(
-    shard: FrameShard, is_done: Callable[[FrameShard], bool], work: Callable[[FrameShard], Any]
+    shard: FrameShard,
+    folder: Path,
+    is_done: Callable[[FrameShard], bool],
+    work: Callable[[FrameShard], Any],
 ) -> None:
-    if not is_done(shard):  # a worker may have died between its last byte and its receipt
-        keep_freed_memory()
-        work(shard)
+    """Do one shard, in the stage's working folder: paths of the config may be relative to it."""
+    with contextlib.chdir(folder):
+        if not is_done(shard):  # a worker may have died between its last byte and its receipt
+            keep_freed_memory()
+            work(shard)
 
 
 def _disk_full(job: Job, done: int, total: int) -> str:

@@ -13,7 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.faults import retried
+from socl_pipeline.faults import TRANSIENT, retried
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 JPEG_REDUCTIONS = (8, 4, 2)  # scales of the inverse transform that libjpeg has fast code for
@@ -27,7 +27,8 @@ Encoded = bytes | NDArray[np.uint8]
 def read_image(path: Path) -> Image:
     """Return an image as uint8 RGB (H, W, 3).
 
-    Raises InputError if the file is missing, cut off or not an image.
+    Raises InputError if the file is missing, cut off or not an image, and OSError if the disk
+    does not answer.
     """
     return _decode_file(path, _read(path), 1)
 
@@ -90,6 +91,8 @@ def _read(path: Path) -> bytes:
     try:
         data = retried(path.read_bytes)
     except OSError as error:
+        if error.errno in TRANSIENT:  # an outage of the disk is not the frame's fault
+            raise
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if data.startswith(JPEG_START) and data.rfind(JPEG_END) < 0:
         raise _cut_off(path)

@@ -143,6 +143,15 @@ class Job:
             raise InputError(f"{upstream.output}: not built yet; run `socl {upstream.stage.name}`")
         return upstream.output
 
+    def require_same_params(self, role: str) -> None:
+        """Raise InputError if an input was made with other settings than the config's."""
+        upstream = self.inputs[role]
+        if self.input_summary(role).recipe.params != upstream.params:
+            raise InputError(
+                f"{upstream.output}: made with other settings than those of the config; run "
+                f"`socl {upstream.stage.name}` first"
+            )
+
     def input_summary(self, role: str) -> Summary:
         """Return the summary of an input."""
         return read_summary(self.inputs[role].summary_path)
@@ -233,12 +242,12 @@ def _views(config: Config) -> dict[str, Any]:
 
 def _proposal_params(config: Config, names: Names) -> dict[str, Any]:
     params = config.proposals.model_dump(mode="json", exclude={"shard_frames"})
-    del params["edgeboxes"]["model"]  # its content counts: `_forest_file`
+    del params["edgeboxes"]["model"]  # its content counts: `_forest`
     return params | _views(config)
 
 
-def _forest_file(job: Job) -> dict[str, str]:
-    path = job.config.proposals.edgeboxes.model
+def _forest(config: Config, names: Names) -> dict[str, str]:
+    path = config.proposals.edgeboxes.model
     return {} if path is None else {"forest": _file(path)}
 
 
@@ -252,16 +261,20 @@ def _top_map_inputs(config: Config, names: Names) -> dict[str, Target]:
     return {stage: Target.of(stage, **names) for stage in stages}
 
 
-def _prior_files(job: Job) -> dict[str, str]:
-    """Return the digest of what the prior reads besides artifacts: tables, boxes, or its code."""
-    settings = job.config.top_maps
+def _tables_or_code(config: Config, names: Names) -> dict[str, str]:
+    """Return the digest of the prior's tables, or of the file that holds a user's prior."""
+    settings = config.top_maps
     if settings.prior == "top":
-        tables = objectness_file(settings.objectness, job.config.views.kind)
-        return {"objectness": _file(tables)}
-    if settings.prior == "boxes":
-        return {"annotations": job.dataset.digest()}
+        return {"objectness": _file(objectness_file(settings.objectness, config.views.kind))}
     source = prior_source(settings.prior)
     return {} if source is None else {"prior": _file(source)}
+
+
+def _prior_files(job: Job) -> dict[str, str]:
+    """Return the digest of what the prior reads besides artifacts: tables, boxes, or its code."""
+    if job.config.top_maps.prior == "boxes":
+        return {"annotations": job.dataset.digest()}
+    return _tables_or_code(job.config, job.names)
 
 
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
@@ -281,6 +294,12 @@ def _track_inputs(config: Config, names: Names) -> dict[str, Target]:
 
 def _scores_inputs(config: Config, names: Names) -> dict[str, Target]:
     return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
+
+
+def _report_params(config: Config, names: Names) -> dict[str, Any]:
+    # how the store's maps look is no part of its digest, but the report shows them
+    pictures = config.top_maps.model_dump(include={"clip", "map_size", "map_context"})
+    return {**names, **config.report.model_dump(mode="json"), "maps": pictures}
 
 
 def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
@@ -343,7 +362,8 @@ STAGES: dict[str, Stage] = {
             payload="proposals",
             params=_proposal_params,
             inputs=_from("points"),
-            files=_forest_file,
+            files=lambda job: _forest(job.config, job.names),
+            watched=_forest,  # a few megabytes at most: Snakemake sees their content change
             help="Find EdgeBoxes near each click and draw the random windows.",
         ),
         Stage(
@@ -356,6 +376,7 @@ STAGES: dict[str, Stage] = {
             params=_top_map_params,
             inputs=_top_map_inputs,
             files=_prior_files,
+            watched=_tables_or_code,
             help="Score the proposals and keep the boxes that make each frame's TOP map.",
         ),
         Stage(
@@ -418,7 +439,7 @@ STAGES: dict[str, Stage] = {
             names=_DATASET,
             output="{dataset}/report.html",
             payload="report.html",
-            params=lambda config, names: {**names, **config.report.model_dump(mode="json")},
+            params=_report_params,
             inputs=_report_inputs,
             help="Write the self-contained HTML report.",
         ),

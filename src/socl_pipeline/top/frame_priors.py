@@ -61,8 +61,10 @@ def warn_of_other_views(job: Job) -> None:
 def warm_up(job: Job) -> None:
     """Compile what scores frames, into numba's cache on disk, before many workers each do it."""
     if job.config.top_maps.prior == "top":
-        image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-        frame = ViewedFrame.of(image, np.array([48.0, 32.0]), job.config.views)
+        # large views need other kernels than small ones; only those of whole frames are large
+        side = 96 if job.config.views.kind == "context" else 480
+        image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        frame = ViewedFrame.of(image, np.full(2, side / 2), job.config.views)
         _TopPrior(job, 0, 0).scorer.kept_boxes(
             frame, edge_boxes_near(frame, job.config.proposals.edgeboxes)[0]
         )

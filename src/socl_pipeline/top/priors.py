@@ -9,7 +9,7 @@ user's own, such as a segmenter. The prior of the paper, `top`, is in `top.scori
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -26,6 +26,7 @@ Float = NDArray[np.floating]
 ScoredBoxes = tuple[Float, Float]
 
 LEVELS = 4  # level sets that a graded map is cut into
+TINY = 1e-9  # less than any pixel's share of a strip
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def load_prior(settings: TopMapSettings) -> Prior:
     module, _, name = settings.prior.partition(":")
     try:
         provider = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the user's module does when it is imported
         raise InputError(
-            f"top_maps.prior: {settings.prior!r} cannot be imported ({error}); expected "
+            f"top_maps.prior: {settings.prior!r} cannot be imported ({error!r}); expected "
             "package.module:function, importable where the stage runs (PYTHONPATH)"
         ) from None
     return partial(_checked, provider, settings.prior, settings.top_k)
@@ -103,13 +104,14 @@ def boxes_of_map(scores: Float, count: int) -> ScoredBoxes:
     """Return at most `count` boxes (k, 4) whose scores (k,) sum up to about a map (H, W) >= 0.
 
     The map is cut into level sets (a mask is its own only one), each of them into horizontal
-    strips, and a strip into the runs of columns that lie in the set for half of its rows. The
-    largest boxes are kept. Raises ValueError for a map without positive values.
+    strips, and a strip into the runs of columns that lie in the set for half of its rows, or for
+    as many as any column does. The largest boxes are kept. Raises ValueError for a map without
+    positive values.
     """
     highest = float(scores.max(initial=0))
     if scores.ndim != 2 or not highest > 0:
         raise ValueError(f"a map (H, W) with positive values is expected, not {scores.shape}")
-    levels = 1 if len(np.unique(scores[:: max(1, len(scores) // 64)])) <= 2 else LEVELS
+    levels = 1 if scores[scores > 0].min() == highest else LEVELS
     strips = max(1, count // levels)
     boxes = np.concatenate(
         [
@@ -128,7 +130,8 @@ def _strips(inside: NDArray[np.bool_], count: int) -> Float:
     bounds = np.rint(edges).astype(int)
     boxes = []
     for top, bottom in pairwise(bounds):
-        covered = inside[top:bottom].mean(axis=0) >= 0.5
+        share = inside[top:bottom].mean(axis=0)
+        covered = share >= min(0.5, max(share.max(), TINY))
         steps = np.flatnonzero(np.diff(covered, prepend=False, append=False))
         for left, right in zip(steps[::2], steps[1::2], strict=True):
             boxes.append([left, top, right - left, bottom - top])
@@ -146,25 +149,37 @@ def _checked(
     """Call a user's prior; what it returns is checked, because it is nobody else's mistake."""
     found = provider(image, point, info)
     where = f"{name} ({info.video}, frame {info.frame})"
-    height, width = image.shape[:2]
-    if not isinstance(found, tuple):
-        scores = np.asarray(found, np.float64)
-        if scores.shape != (height, width) or not np.isfinite(scores).all():
-            raise InputError(
-                f"{where}: returned {scores.shape}, expected boxes (n, 4) and scores (n,), "
-                f"or a finite map ({height}, {width})"
-            )
-        if scores.min() < 0 or scores.max() <= 0:
-            raise InputError(f"{where}: the map must be >= 0, and greater somewhere")
-        return boxes_of_map(scores, count)
-    boxes, weights = np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
-    if boxes.shape != (len(weights), 4) or weights.ndim != 1 or not len(weights):
+    if isinstance(found, tuple | list):
+        return _checked_boxes(found, where, count, image)
+    scores = np.asarray(found, np.float64)
+    if scores.shape != image.shape[:2] or not np.isfinite(scores).all():
         raise InputError(
-            f"{where}: returned boxes {boxes.shape} and scores {weights.shape}, "
+            f"{where}: returned {scores.shape}, expected boxes (n, 4) and scores (n,), "
+            f"or a finite map {image.shape[:2]}"
+        )
+    if scores.min() < 0 or scores.max() <= 0:
+        raise InputError(f"{where}: the map must be >= 0, and greater somewhere")
+    return boxes_of_map(scores / scores.max(), count)
+
+
+def _checked_boxes(
+    found: Sequence[object], where: str, count: int, image: NDArray[np.uint8]
+) -> ScoredBoxes:
+    """Return the best boxes of a user's prior, cut at the frame, and scores of at most 1."""
+    try:
+        boxes, scores = (np.asarray(part, np.float64) for part in found)
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: expected boxes (n, 4) and scores (n,)") from None
+    if scores.ndim != 1 or boxes.shape != (len(scores), 4):
+        raise InputError(
+            f"{where}: returned boxes {boxes.shape} and scores {scores.shape}, "
             "expected (n, 4) and (n,) with n > 0"
         )
-    best = np.argsort(-weights, kind="stable")[:count]
-    kept, weights = clip_boxes(boxes[best], width, height), weights[best]
-    if not (np.isfinite(kept).all() and (weights > 0).all() and np.isfinite(weights).all()):
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all() and (scores > 0).all()):
         raise InputError(f"{where}: boxes must be finite numbers and scores positive ones")
-    return kept, weights
+    kept = clip_boxes(boxes, image.shape[1], image.shape[0])
+    visible = np.flatnonzero(kept[:, 2:].min(axis=1, initial=np.inf) > 0)
+    if not len(visible):
+        raise InputError(f"{where}: returned no box with an area in the frame, expected n > 0")
+    best = visible[np.argsort(-scores[visible], kind="stable")[:count]]
+    return kept[best], scores[best] / scores[best[0]]

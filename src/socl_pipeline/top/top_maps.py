@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
 from socl_pipeline.annotation.table import FrameRow, read_points
@@ -28,12 +29,15 @@ from socl_pipeline.top.store.store import (
     TopStore,
     content_digest,
     create_store,
+    require_reach,
     write_rows,
 )
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Build the TOP-map store of a dataset; returns counts."""
+    if job.config.top_maps.prior == "top":
+        job.require_same_params("proposals")  # boxes that are not stored are found by the config
     frame_prior(job)  # what cannot be read or imported must not wait for the workers
     warn_of_other_views(job)
     warm_up(job)
@@ -47,14 +51,15 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         partial(_score_shard, store=path.resolve(), job=job),
     )
     for leftover in path.rglob("*.partial"):  # of a writer that was killed
-        leftover.unlink()
+        leftover.unlink(missing_ok=True)
     require_sound(path)
     return _statistics(path)
 
 
 def _create(job: Job, path: Path) -> None:
     settings = job.config.top_maps
-    table = read_points(job.input("points"), ["video", "frame"])
+    table = read_points(job.input("points"), ["video", "frame", "width", "height"])
+    require_reach(path, max(pc.max(table[side]).as_py() or 0 for side in ("width", "height")))
     video = table["video"].combine_chunks()
     create_store(
         path,

@@ -152,3 +152,10 @@ class TestWindows:
         settings = CueSettings()
         assert settings.ms_scales == (16, 24, 32, 48, 64)
         assert settings.ms_thresholds == (0.43, 0.32, 0.34, 0.35, 0.26)
+
+
+def test_a_frame_of_more_white_than_an_int32_can_count_is_flat():
+    white = np.full((3200, 3200, 3), 255, np.uint8)
+    maps = SaliencyMaps(white, (16,), (0.43,))
+    corners = np.array([[0, 0, 3200, 3200], [100, 2900, 900, 3200]])
+    assert maps.of(corners).tolist() == [0, 0]

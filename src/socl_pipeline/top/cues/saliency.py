@@ -22,6 +22,9 @@ grey levels alone gives about 5); those of drawn pictures may be zero but for ro
 the transform (1e-9), which must not become salient."""
 
 
+INT32_PIXELS = np.iinfo(np.int32).max // 255  # more white ones overflow OpenCV's usual integral
+
+
 class SaliencyMaps:
     """Integral maps of the saliency of an RGB image (H, W, 3), one per scale.
 
@@ -33,6 +36,8 @@ class SaliencyMaps:
     ) -> None:
         self._height, self._width = image.shape[:2]
         sums = cv2.integral(image)
+        if self._height * self._width > INT32_PIXELS:
+            sums = cv2.integral(image, sdepth=cv2.CV_64F).astype(np.int64)
         self._maps = [
             _thresholded_integral(spectral_residual(_area_means(sums, side)), threshold)
             for side, threshold in zip(sides, thresholds, strict=True)
@@ -88,7 +93,7 @@ DISK = disk(DISK_RADIUS)
 
 
 @njit(cache=True)
-def _area_means(sums: NDArray[np.int32], side: int) -> Float:
+def _area_means(sums: Int, side: int) -> Float:
     """Return the three channels (3, s, s) of an image, given by its integral (H + 1, W + 1, 3).
 
     Each pixel is the mean of the area it covers, in whole grey levels. An integral map is linear

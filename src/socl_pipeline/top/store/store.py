@@ -10,7 +10,6 @@ Plain `zarr.open` and xarray read it; boxes and maps are fixed-point numbers wit
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +98,9 @@ COLUMNS = {
         },
     ),
 }
+
+
+PICTURES = ("maps", "regions")  # what people look at; made from the other columns
 
 
 @dataclass(frozen=True)
@@ -220,9 +222,7 @@ def write_rows(path: Path, start: int, rows: TopRows) -> None:
     Raises InputError for frames beyond the reach of the boxes' fixed point, ValueError for rows
     that are not one shard.
     """
-    largest, reach = int(rows.sizes.max(initial=0)), int(BOX_STEP * np.iinfo(np.uint16).max)
-    if largest > reach:
-        raise InputError(f"{path}: frames of {largest} px, but boxes are stored up to {reach} px")
+    require_reach(path, int(rows.sizes.max(initial=0)))
     group = zarr.open_group(path, mode="r+", zarr_format=3)
     shard_frames = group.attrs["shard_frames"]
     stop = start + len(rows.count)
@@ -233,6 +233,13 @@ def write_rows(path: Path, start: int, rows: TopRows) -> None:
         array = group[name].with_config({"write_empty_chunks": True})
         array[start:stop] = _encoded(getattr(rows, name), column)
     write_entry(path, group, tuple(COLUMNS), start // shard_frames)
+
+
+def require_reach(path: Path, largest: int) -> None:
+    """Raise InputError if frames of so many pixels are beyond the reach of the boxes."""
+    reach = int(BOX_STEP * np.iinfo(np.uint16).max)
+    if largest > reach:
+        raise InputError(f"{path}: frames of {largest} px, but boxes are stored up to {reach} px")
 
 
 def _encoded(values: NDArray[Any], column: Column) -> NDArray[Any]:
@@ -305,23 +312,25 @@ class TopStore:
 def content_digest(store: TopStore) -> str:
     """Return a hash of what a store says, whatever its recipe, shard size and compression.
 
-    Every array has a hash of its own over its values in row order, so that cuts between rows do
+    Its pictures (PICTURES) say nothing that the boxes do not, so they do not count. Every other
+    array has a hash of its own over its values in row order, so that cuts between rows do
     not show; shards are read one after the other.
     """
-    digests = {name: hashlib.sha256() for name in COLUMNS}
+    digests = {name: hashlib.sha256() for name in COLUMNS if name not in PICTURES}
     for start, stop in store.shards:
-        for name, values in _raw(store, start, stop):
-            digests[name].update(values.tobytes())
+        for name, digest in digests.items():
+            little_endian = np.dtype(COLUMNS[name].dtype).newbyteorder("<")
+            values = np.ascontiguousarray(store.group[name][start:stop], little_endian)
+            digest.update(values.tobytes())
     columns = {
-        name: [column.dtype, store.group[name].shape, column.attributes, digests[name].hexdigest()]
-        for name, column in COLUMNS.items()
+        name: [
+            COLUMNS[name].dtype,
+            store.group[name].shape,
+            COLUMNS[name].attributes,
+            digest.hexdigest(),
+        ]
+        for name, digest in digests.items()
     }
     index = [store.attributes["index_digest"], store.video_names]
     text = json.dumps([SCHEMA_VERSION, index, columns], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _raw(store: TopStore, start: int, stop: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    for name, column in COLUMNS.items():
-        little_endian = np.dtype(column.dtype).newbyteorder("<")
-        yield name, np.ascontiguousarray(store.group[name][start:stop], little_endian)
