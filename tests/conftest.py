@@ -32,7 +32,7 @@ CONFIG = {
         "shard_frames": 5,
     },
     "top_maps": {"top_k": 16, "map_size": 16, "shard_frames": 16},
-    "patches": {"size": 96, "shard_frames": 7},
+    "patches": {"context": 5, "size": 96, "shard_frames": 7},
     "models": {
         "tiny": {
             "window": 95,

@@ -211,7 +211,9 @@ class PatchSettings(Section):
 
     size: int = Field(320, gt=0, description="Patch side in pixels.")
     context: float = Field(
-        5.0, gt=1, description="Patch side over the TOP extent; the window is size-proportional."
+        8.0,
+        gt=1,
+        description="Patch side over the TOP extent, which falls short of large targets; our choice.",
     )
     max_frame_share: float = Field(
         1.5, gt=0, description="Upper limit of the patch side over the frame's long side."

@@ -131,7 +131,7 @@ def test_a_broken_frame_is_left_out_everywhere(clips, make_job, tmp_path):
 
 @pytest.mark.parametrize(("extent", "expected"), [(20, 100), (200, 240)])
 def test_the_side_is_limited_by_the_frame(extent, expected):
-    region = patch_region(np.array([50, 40]), extent, 160, PatchSettings())
+    region = patch_region(np.array([50, 40]), extent, 160, PatchSettings(context=5))
     np.testing.assert_allclose(region, [50 - expected / 2, 40 - expected / 2, expected])
 
 
