@@ -213,7 +213,7 @@ class PatchSettings(Section):
     context: float = Field(
         8.0,
         gt=1,
-        description="Patch side over the TOP extent, which falls short of large targets; our choice.",
+        description="Patch side over the TOP extent, which falls short of large targets (ours).",
     )
     max_frame_share: float = Field(
         1.5, gt=0, description="Upper limit of the patch side over the frame's long side."
