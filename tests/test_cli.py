@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import pytest
 import yaml
@@ -251,3 +253,20 @@ def test_where_work_runs_is_not_part_of_what_is_made(make_job):
     job = make_job("points")
     elsewhere = replace(job, workers=7, dask="slurm", memory_mb=9000)
     assert (elsewhere.recipe, elsewhere.fingerprint) == (job.recipe, job.fingerprint)
+
+
+def test_a_disk_that_does_not_answer_is_one_sentence_and_another_error_is_none(monkeypatch, capsys):
+    def fails(code):
+        def run():
+            raise OSError(code, os.strerror(code), "frame.jpg")
+
+        return run
+
+    monkeypatch.setattr("socl_pipeline.cli.cli", fails(errno.ESTALE))
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    said = capsys.readouterr().err
+    assert "frame.jpg" in said and "the disk does not answer" in said and said.count("\n") == 1
+    monkeypatch.setattr("socl_pipeline.cli.cli", fails(errno.ENOENT))
+    with pytest.raises(FileNotFoundError):
+        main()
