@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.stages import STAGES
-from socl_pipeline.socl.patch_set import PatchSet
 from socl_pipeline.top.store.store import TopStore
 
 GOLDEN: dict[str, tuple[int, dict[str, float]]] = {

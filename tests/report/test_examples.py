@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from socl_pipeline.models import build_backbone
+from socl_pipeline.patches.loader import PatchBatch
 from socl_pipeline.report.top_examples import choose_rows
 from socl_pipeline.report.weight_maps import (
     shown_videos,
@@ -11,7 +12,6 @@ from socl_pipeline.report.weight_maps import (
     weight_strip,
 )
 from socl_pipeline.settings import SoclModelSettings
-from socl_pipeline.socl.batches import PatchBatch
 
 VIDEOS = np.repeat(np.arange(8), 5)
 

@@ -1,13 +1,12 @@
 """Backbones."""
 
-from typing import Literal
-
 import torch
 
 from socl_pipeline.models.alexnet import AlexNetV1
 from socl_pipeline.models.backbone import Backbone
 from socl_pipeline.models.resnet import ResNet18, load_imagenet
 from socl_pipeline.models.weights import load_weights, save_weights
+from socl_pipeline.settings import BackboneName
 
 __all__ = [
     "AlexNetV1",
@@ -19,8 +18,6 @@ __all__ = [
     "load_weights",
     "save_weights",
 ]
-
-BackboneName = Literal["alexnet_v1", "resnet18"]
 
 _BACKBONES: dict[BackboneName, type[Backbone]] = {"alexnet_v1": AlexNetV1, "resnet18": ResNet18}
 

@@ -96,10 +96,10 @@ class Plan:
             source = open_dataset(entry)
             if source.manifest.generate is None or source.is_there():
                 source.names()
-        weights = [model.imagenet_weights for model in config.models.values()]
+        weights = [model.weights for model in config.models.values()]
         forest = config.proposals.edgeboxes.model
         for path in (config.top_maps.objectness, forest, *weights):
-            if path is not None and not path.is_file():
+            if isinstance(path, Path) and not path.is_file():
                 raise InputError(f"{path}: no such file, though the config names it")
 
     def job(self, stage: str, **names: str) -> Job:

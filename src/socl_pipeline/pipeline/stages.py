@@ -279,7 +279,7 @@ def _prior_files(job: Job) -> dict[str, str]:
 
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
-    free = {"device", "checkpoint_minutes", "imagenet_weights"}
+    free = {"device", "checkpoint_minutes", "compile", "loader_workers", "weights"}
     return config.models[names["model"]].model_dump(mode="json", exclude=free)
 
 
@@ -328,9 +328,9 @@ def _benchmark_entry(config: Config, names: Names) -> Any:
     return config.benchmarks[names["benchmark"]].model_dump(mode="json", include=where)
 
 
-def _imagenet_file(job: Job) -> dict[str, str]:
-    path = job.config.models[job.names["model"]].imagenet_weights
-    return {} if path is None else {"imagenet_weights": _file(path)}
+def _initial_weights(job: Job) -> dict[str, str]:
+    path = job.config.models[job.names["model"]].weights
+    return {"weights": _file(path)} if isinstance(path, Path) else {}
 
 
 def _from(stage: str) -> Callable[[Config, Names], dict[str, Target]]:
@@ -382,7 +382,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="patches",
             version=2,
-            function="socl_pipeline.socl.patches:run",
+            function="socl_pipeline.patches.cut:run",
             names=_DATASET,
             output="{dataset}/patches",
             payload="patches",
@@ -393,14 +393,14 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="train",
             version=1,
-            function="socl_pipeline.socl.train:run",
+            function="socl_pipeline.training.train:run",
             names=("dataset", "model"),
             output="{dataset}/models/{model}",
             payload="model",
             params=_train_params,
             inputs=_from("patches"),
-            files=_imagenet_file,
-            watched=lambda config, names: config.models[names["model"]].imagenet_weights,
+            files=_initial_weights,
+            watched=lambda config, names: config.models[names["model"]].weights,
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
             help="Train a model with the soft contrastive loss.",
         ),

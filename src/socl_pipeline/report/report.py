@@ -13,6 +13,8 @@ from jinja2 import Environment, StrictUndefined
 
 from socl_pipeline import __version__
 from socl_pipeline.annotation.table import read_points
+from socl_pipeline.patches.loader import load_batch
+from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import Summary, atomic_path
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -37,8 +39,7 @@ from socl_pipeline.report.weight_maps import (
     weight_maps,
     weight_strip,
 )
-from socl_pipeline.socl.batches import load_batch
-from socl_pipeline.socl.patch_set import PatchSet
+from socl_pipeline.settings import SoclModelSettings
 from socl_pipeline.top.store.store import TopStore
 from socl_pipeline.trackers.build import load_backbone
 
@@ -65,9 +66,11 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         prior = compare_with_gaussian(table, store, chosen)
         progress.advance(1, "boxes")
         weights, training = [], []
+        videos = [e.video for e in examples]
         for name, summary in models.items():
-            videos = [e.video for e in examples]
-            weights.append(_weight_section(job, name, summary, videos))
+            settings = job.config.models[name]
+            if isinstance(settings, SoclModelSettings):  # others have no soft samples to show
+                weights.append(_weight_section(job, name, settings, summary, videos))
             training.append(training_section(name, job.input(f"model/{name}"), summary, palette))
             progress.advance(1, f"model {name}")
     content = {
@@ -131,9 +134,10 @@ def _top_section(examples: list[Example], summary: Summary) -> dict[str, Any]:
     }
 
 
-def _weight_section(job: Job, name: str, summary: Summary, videos: list[str]) -> dict[str, Any]:
+def _weight_section(
+    job: Job, name: str, settings: SoclModelSettings, summary: Summary, videos: list[str]
+) -> dict[str, Any]:
     """Return the strips of a model's weight maps, one a video."""
-    settings = job.config.models[name]
     patches = PatchSet(job.input("patches"))
     pairs = {
         v: spread_pair(patches.frames[patches.videos[v]], patches.videos[v], settings.max_gap)

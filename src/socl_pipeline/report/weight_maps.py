@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from socl_pipeline.models import Backbone
+from socl_pipeline.patches.augment import Windows, boxes_in_windows, cut_windows
+from socl_pipeline.patches.loader import PatchBatch
 from socl_pipeline.report.pictures import (
     Image,
     draw_click,
@@ -23,7 +25,6 @@ from socl_pipeline.report.pictures import (
     strip,
 )
 from socl_pipeline.settings import SoclModelSettings
-from socl_pipeline.socl.batches import PatchBatch, Windows, boxes_in_windows, cut_windows
 from socl_pipeline.socl.prior import CellGrid, feature_grid, score_maps, top_probability
 from socl_pipeline.socl.samples import (
     background_selection,

@@ -1,1 +1,1 @@
-"""Soft contrastive learning: soft samples, the loss, training patches, the trainer."""
+"""Soft contrastive learning: the paper's soft samples and loss."""

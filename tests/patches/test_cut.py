@@ -6,9 +6,9 @@ import pytest
 
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.errors import InputError
+from socl_pipeline.patches.cut import patch_region
+from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.settings import PatchSettings
-from socl_pipeline.socl.patch_set import PatchSet
-from socl_pipeline.socl.patches import patch_region
 from socl_pipeline.top.store.store import TopStore
 
 CLICKS = {1: (100.0, 60.0), 2: (30.5, 80.25), 3: (150.0, 5.0)}

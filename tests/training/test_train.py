@@ -12,9 +12,9 @@ import torch
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import build_backbone, load_weights
 from socl_pipeline.settings import SoclModelSettings
-from socl_pipeline.socl import train, validation
 from socl_pipeline.socl.prior import CellGrid
-from socl_pipeline.socl.train import Trainer, projection_head, split_videos, target_share
+from socl_pipeline.training import train, validation
+from socl_pipeline.training.train import Trainer, projection_head, split_videos, target_share
 
 SIZE = 160
 TINY = {

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, normalize
 
 from socl_pipeline.models import Backbone
-from socl_pipeline.socl.batches import PatchBatch, Windows, cut_windows, draw_pair, load_batch
-from socl_pipeline.socl.patch_set import PatchSet
+from socl_pipeline.patches.augment import Windows, cut_windows
+from socl_pipeline.patches.loader import PatchBatch, draw_pair, load_batch
+from socl_pipeline.patches.patch_set import PatchSet
 
 EXEMPLAR, SEARCH = 127, 255  # SiamFC's sizes
 PAIRS_PER_VIDEO = 16

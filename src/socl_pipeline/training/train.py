@@ -26,6 +26,9 @@ from torch.utils.tensorboard import SummaryWriter
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import ResNet18, build_backbone, load_imagenet, save_weights
 from socl_pipeline.models.device import choose_device
+from socl_pipeline.patches.augment import boxes_in_windows, cut_windows, draw_windows, jitter_colour
+from socl_pipeline.patches.loader import PatchBatch, decoded_ahead, draw_pair, epoch_batches
+from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import (
     atomic_path,
     canonical_json,
@@ -35,21 +38,10 @@ from socl_pipeline.pipeline.artifact import (
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import SoclModelSettings
-from socl_pipeline.socl.batches import (
-    PatchBatch,
-    boxes_in_windows,
-    cut_windows,
-    decoded_ahead,
-    draw_pair,
-    draw_windows,
-    epoch_batches,
-    jitter_colour,
-)
 from socl_pipeline.socl.loss import SoclOptions, socl_loss
-from socl_pipeline.socl.patch_set import PatchSet
 from socl_pipeline.socl.prior import CellGrid, feature_grid, score_maps, top_probability
 from socl_pipeline.socl.samples import background_selection
-from socl_pipeline.socl.validation import draw_pairs, localisation
+from socl_pipeline.training.validation import draw_pairs, localisation
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +104,8 @@ class Trainer:
                 f"{len(patches.videos)}"
             )
         backbone = build_backbone(settings.backbone, settings.seed)
-        if isinstance(backbone, ResNet18) and settings.imagenet_weights is not None:
-            load_imagenet(backbone, settings.imagenet_weights)
+        if isinstance(backbone, ResNet18) and isinstance(settings.weights, Path):
+            load_imagenet(backbone, settings.weights)
         self.grid = feature_grid(backbone.eval(), settings.window)
         self.network = nn.ModuleDict({"backbone": backbone})
         if settings.projection_head:
@@ -327,6 +319,7 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Train a model; returns what it was trained on and how it ended."""
     settings = job.config.models[job.names["model"]]
+    assert isinstance(settings, SoclModelSettings)
     torch.set_num_threads(max(1, min(job.workers or 1, os.cpu_count() or 1)))
     torch.backends.cudnn.deterministic = True  # a resumed run repeats an undisturbed one
     path.mkdir(parents=True, exist_ok=True)

@@ -6,18 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socl_pipeline.settings import AugmentSettings
-from socl_pipeline.socl.batches import (
+from socl_pipeline.patches.augment import (
     Windows,
     boxes_in_windows,
     cut_windows,
-    decoded_ahead,
-    draw_pair,
     draw_windows,
-    epoch_batches,
     jitter_colour,
-    load_batch,
 )
+from socl_pipeline.patches.loader import decoded_ahead, draw_pair, epoch_batches, load_batch
+from socl_pipeline.settings import AugmentSettings
 
 SIZE, WINDOW = 160, 127
 NO_CHANGE = AugmentSettings(shift_px=0, scale=0, flip=False, colour=0, grey=0)

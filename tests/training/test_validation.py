@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from socl_pipeline.models import Backbone, build_backbone
-from socl_pipeline.socl import validation
-from socl_pipeline.socl.validation import draw_pairs, localisation
+from socl_pipeline.training import validation
+from socl_pipeline.training.validation import draw_pairs, localisation
 
 SIZE = 320
 

@@ -1,0 +1,1 @@
+"""Stage `patches`: what training reads instead of frames."""

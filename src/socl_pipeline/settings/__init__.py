@@ -1,0 +1,66 @@
+"""The config: one typed section per stage, named datasets, models, trackers and benchmarks.
+
+The same models validate the YAML, document every key (`socl schema`) and feed the fingerprints.
+Values marked "our choice" are not in the paper; the reason stands beside them.
+"""
+
+from socl_pipeline.settings.config import Config, ReportSettings, load_config, validate_config
+from socl_pipeline.settings.datasets import (
+    BenchmarkSettings,
+    DatasetSettings,
+    OnBadFrame,
+    PointSettings,
+    expand,
+)
+from socl_pipeline.settings.errors import validated
+from socl_pipeline.settings.section import Section
+from socl_pipeline.settings.top import (
+    EdgeBoxSettings,
+    ProposalSettings,
+    RandomWindowSettings,
+    TopMapSettings,
+    ViewSettings,
+)
+from socl_pipeline.settings.trackers import (
+    OpenCVTrackerSettings,
+    SiamFCTrackerSettings,
+    TrackerSettings,
+)
+from socl_pipeline.settings.training import (
+    AnyModelSettings,
+    AugmentSettings,
+    BackboneName,
+    BceModelSettings,
+    ModelSettings,
+    PatchSettings,
+    SoclModelSettings,
+)
+
+__all__ = [
+    "AnyModelSettings",
+    "AugmentSettings",
+    "BackboneName",
+    "BceModelSettings",
+    "BenchmarkSettings",
+    "Config",
+    "DatasetSettings",
+    "EdgeBoxSettings",
+    "ModelSettings",
+    "OnBadFrame",
+    "OpenCVTrackerSettings",
+    "PatchSettings",
+    "PointSettings",
+    "ProposalSettings",
+    "RandomWindowSettings",
+    "ReportSettings",
+    "Section",
+    "SiamFCTrackerSettings",
+    "SoclModelSettings",
+    "TopMapSettings",
+    "TrackerSettings",
+    "ViewSettings",
+    "expand",
+    "load_config",
+    "validate_config",
+    "validated",
+]

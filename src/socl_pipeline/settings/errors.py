@@ -1,0 +1,76 @@
+"""What is wrong with a config, in one sentence that names the key."""
+
+import difflib
+import re
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from socl_pipeline.errors import InputError
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def validated(model: type[T], raw: Any, source: str) -> T:
+    """Validate plain data as `model`; all that is wrong becomes one InputError."""
+    if not isinstance(raw, dict):
+        raise InputError(f"{source}: expected a mapping of sections, found {type(raw).__name__}")
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        # a key that takes one of several types has an error for each: the first will do
+        found = {_key(tuple(item["loc"])): dict(item) for item in reversed(error.errors())}
+        sentences = [_sentence(model, key, found[key]) for key in reversed(found)]
+        raise InputError(f"{source}: " + "; ".join(sentences)) from None
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Return the key that a pydantic location stands for."""
+    parts = list(location)
+    if parts[:1] in (["trackers"], ["models"]):
+        del parts[2:3]  # pydantic puts the kind between the name and its keys
+    if parts and re.fullmatch(r"float|int|str|literal\[.*\]", str(parts[-1])):
+        parts.pop()  # and the member of a union behind the key
+    return ".".join(str(part) for part in parts)
+
+
+def _sentence(model: type[BaseModel], key: str, item: dict[str, Any]) -> str:
+    """One pydantic error as: key, what is wrong, what is near."""
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(model, tuple(item["loc"][:-1]))
+        return f"unknown key {key!r}{nearest(str(item['loc'][-1]), known)}"
+    if item["type"] == "missing":
+        return f"{key!r} is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    found = item["input"]
+    shown = f" (found {found!r})" if not isinstance(found, dict | BaseModel) else ""
+    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
+
+
+def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
+    """Return the keys of the section at `location`, walking through names and unions."""
+    if location and isinstance(model, type) and issubclass(model, BaseModel):
+        field = model.model_fields.get(str(location[0]))
+        return _known_keys(field.annotation, location[1:]) if field else []
+    arguments = [a for a in get_args(model) if a is not type(None)]
+    if not arguments:
+        return list(model.model_fields) if hasattr(model, "model_fields") else []
+    if getattr(model, "__origin__", None) is dict:
+        return _known_keys(arguments[1], location[1:])
+    kinds = {_kind(a): a for a in arguments if _kind(a)}
+    if location and location[0] in kinds:
+        return _known_keys(kinds[location[0]], location[1:])
+    return _known_keys(arguments[0], location)
+
+
+def _kind(model: Any) -> str | None:
+    """Return the value of a section's `kind` discriminator, if it has one."""
+    field = getattr(model, "model_fields", {}).get("kind")
+    return get_args(field.annotation)[0] if field else None
+
+
+def nearest(word: str, known: Any) -> str:
+    """Return the end of a sentence about an unknown word: the nearest known one, or all."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f": did you mean {matches[0]!r}?" if matches else f": known are {', '.join(known)}"
