@@ -65,12 +65,13 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         chosen = summaries["top_maps"].recipe.params["prior"]
         prior = compare_with_gaussian(table, store, chosen)
         progress.advance(1, "boxes")
-        weights, training = [], []
+        weights: list[dict[str, Any]] = []
+        training = []
         videos = [e.video for e in examples]
         for name, summary in models.items():
-            settings = job.config.models[name]
-            if isinstance(settings, SoclModelSettings):  # others have no soft samples to show
-                weights.append(_weight_section(job, name, settings, summary, videos))
+            model = job.config.models[name]
+            if isinstance(model, SoclModelSettings):  # others have no soft samples to show
+                weights.append(_weight_section(job, name, model, summary, videos))
             training.append(training_section(name, job.input(f"model/{name}"), summary, palette))
             progress.advance(1, f"model {name}")
     content = {
