@@ -38,7 +38,7 @@ from socl_pipeline.pipeline.artifact import (
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import SoclModelSettings
-from socl_pipeline.socl.loss import SoclOptions, socl_loss
+from socl_pipeline.socl.loss import SoclOptions, draw_noise, socl_loss
 from socl_pipeline.socl.prior import CellGrid, feature_grid, score_maps, top_probability
 from socl_pipeline.socl.samples import background_selection
 from socl_pipeline.training.validation import draw_pairs, localisation
@@ -232,14 +232,16 @@ class Trainer:
         boxes = boxes_in_windows(torch.from_numpy(batch.boxes).to(device), windows, settings.window)
         maps = score_maps(boxes, torch.from_numpy(batch.scores).to(device), self.grid)
         top = top_probability(maps, self.clip, settings.top_gain)
-        generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+        noise = draw_noise(len(top) // 2, top.shape[1], self.options, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             features = self.backbone(images.contiguous(memory_format=torch.channels_last))
             if "head" in self.network:
                 features = self.network["head"](features)
         pairs = features.float().flatten(2).unflatten(0, (-1, 2))
         tops = top.unflatten(0, (-1, 2))
-        loss, watched = socl_loss(pairs, tops, self.options, generator)
+        loss, watched = socl_loss(
+            pairs, tops, self.options, {k: v.to(device) for k, v in noise.items()}
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
