@@ -7,7 +7,6 @@ chunk, negatives are those of the whole batch. Batch norms see one chunk at a ti
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields
 from math import ceil
 from typing import Any
 
@@ -81,7 +80,7 @@ def _in_two_passes(
     everything, own = draws
 
     def encode(part: slice) -> dict[str, Tensor]:
-        return objective.encode(network, _videos(batch, part), part_of(own, part))
+        return objective.encode(network, batch.of_videos(part), part_of(own, part))
 
     with torch.no_grad(), running_statistics_frozen(network):
         first = [encode(part) for part in parts]
@@ -109,9 +108,3 @@ def _gradient(tensor: Tensor) -> Tensor:
 def _without_exchange(network: nn.Module) -> Any:
     """Return a context in which ranks do not yet exchange gradients."""
     return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
-
-
-def _videos(batch: PatchBatch, part: slice) -> PatchBatch:
-    """Return the patches of some videos of a batch."""
-    rows = slice(2 * part.start, 2 * part.stop)
-    return PatchBatch(**{f.name: getattr(batch, f.name)[rows] for f in fields(batch)})

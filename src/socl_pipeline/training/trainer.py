@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.patches.loader import PatchBatch, batches_ahead, draw_pair, epoch_batches
+from socl_pipeline.patches.loader import PatchBatch, batches_ahead, draw_pair, epoch_batches, steps_per_epoch
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.progress import Progress
@@ -65,6 +65,12 @@ class Trainer:
                 f"the contrastive loss needs {MIN_TRAIN_VIDEOS} videos, the patches have "
                 f"{len(patches.videos)}"
             )
+        least = len(self.train_videos) // self.steps_per_epoch
+        if self.ranks.world > least:
+            raise InputError(
+                f"{self.ranks.world} processes cannot share batches of {least} videos; set "
+                "processes, or train on more videos"
+            )
         self.backbone = starting_backbone(settings)
         self.objective, self.grid, self.clip = build_objective(settings, self.backbone, patches)
         self.network = build_network(settings, self.backbone)
@@ -96,7 +102,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
-        return len(self._batches(0))
+        return steps_per_epoch(len(self.train_videos), self.settings.videos_per_batch)
 
     @property
     def steps_done(self) -> int:
@@ -196,7 +202,7 @@ class Trainer:
         watched = backward(
             self.objective,
             self._parallel,
-            batch.to(self.device),
+            batch.to(self.device, non_blocking=True),
             draws,
             self.ranks,
             settings.chunk_videos,
@@ -225,7 +231,8 @@ class Trainer:
 
     def _warn_about_coverage(self) -> None:
         recent = self.history.column("coverage", COVERAGE_STEPS)
-        if recent and self.ranks.leads and np.mean(recent) < LOW_COVERAGE:
+        searched = getattr(self.settings, "sns", False)  # negatives are sought outside the mask
+        if searched and recent and self.ranks.leads and np.mean(recent) < LOW_COVERAGE:
             logger.warning(
                 "the background mask covers only %.0f %% of the TOP extent: the soft negatives "
                 "hold target features; raise top_clip (now %.2f) or background_mass",
