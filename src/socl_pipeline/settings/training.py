@@ -152,6 +152,10 @@ class BceModelSettings(ModelSettings):
         description="The box encloses where the score map has this share of its highest score, "
         "t of Fig. 8.",
     )
+    similarity: Literal["correlation", "cosine"] = Field(
+        "correlation",
+        description="correlation of features times 0.001, as published.",
+    )
 
 
 def _kind(raw: Any) -> Any:
