@@ -1,5 +1,6 @@
 """Tiny patches and trainers on them."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from socl_pipeline.training.trainer import Trainer
 SIZE = 160
 TINY = {
     "window": 127,
-    "videos_per_batch": 4,
+    "videos_per_batch": 5,
     "epochs": 3,
     "lr": 1e-3,
     "validation_videos": 0,
@@ -27,6 +28,12 @@ TINY = {
 @pytest.fixture(autouse=True)
 def few_validation_pairs(monkeypatch):
     monkeypatch.setattr(validation, "PAIRS_PER_VIDEO", 1)
+
+
+@pytest.fixture
+def importable(monkeypatch):
+    """Let processes that are started find the functions of this test file."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
 @pytest.fixture

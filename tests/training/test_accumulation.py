@@ -70,10 +70,18 @@ def test_frozen_statistics():
 
 
 @pytest.mark.parametrize(
-    ("videos", "most", "size", "sizes"),
-    [(5, 5, None, [5]), (5, 5, 5, [5]), (5, 5, 2, [2, 1, 2]), (4, 5, 2, [1, 2, 1]), (1, 1, 9, [1])],
+    ("videos", "world", "size", "sizes"),
+    [
+        (5, 1, None, [[5]]),
+        (5, 1, 5, [[5]]),
+        (5, 1, 2, [[2, 1, 2]]),
+        (1, 1, 9, [[1]]),
+        (9, 2, 2, [[1, 2, 1], [2, 1, 2]]),
+        (5, 2, 1, [[1, 1], [2, 1]]),
+    ],
 )
-def test_all_ranks_have_equally_many_chunks(videos, most, size, sizes):
-    parts = chunks(videos, most, size)
-    assert [p.stop - p.start for p in parts] == sizes
-    assert (parts[0].start, parts[-1].stop) == (0, videos)
+def test_all_ranks_have_equally_many_chunks(videos, world, size, sizes):
+    for rank, expected in enumerate(sizes):
+        parts = chunks(Ranks(rank, world), videos, size)
+        assert [p.stop - p.start for p in parts] == expected
+        assert parts[0].start == 0

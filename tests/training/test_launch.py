@@ -23,11 +23,11 @@ def here(task, device, ranks):
     return {"task": task, "world": ranks.world}
 
 
-def test_processes_work_together():
+def test_processes_work_together(importable):
     assert launch(add_ranks, 10, "cpu", 2) == {"rank": 0, "sum": 21, "device": "cpu"}
 
 
-def test_a_process_that_fails_is_one_sentence():
+def test_a_process_that_fails_is_one_sentence(importable):
     with pytest.raises(InputError, match=r"training process \d of 2 ended with 1; its own message"):
         launch(fail, 0, "cpu", 2)
 

@@ -21,6 +21,17 @@ WINDOW = 127
 CPU = torch.device("cpu")
 
 
+class Exact(nn.Module):
+    """A network in float64: rounding makes other maxima of pools, and so other gradients."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, images):
+        return self.network(images.double())
+
+
 def gradients(folder, ranks, chunk):
     """Return what rank `ranks` sees of one step on five videos: watched values, state, gradients."""
     torch.set_num_threads(1)
@@ -29,7 +40,7 @@ def gradients(folder, ranks, chunk):
     objective = SoclObjective(
         SoclModelSettings(window=WINDOW), feature_grid(backbone.eval(), WINDOW), 0.3, patches.size
     )
-    network = Network(backbone, None, "float32").train()
+    network = Exact(Network(backbone, None, "float32").train())
     parallel = distributed(network, ranks, CPU)
     rows = [row for video in patches.videos.values() for row in video[:2]]
     part = ranks.part(len(rows) // 2)
@@ -47,7 +58,7 @@ def be_a_rank(rank, folder, out, store, chunk):
 
 
 @pytest.fixture
-def two_ranks(patches, tmp_path):
+def two_ranks(patches, tmp_path, importable):
     """A function that returns what each of two processes sees."""
 
     def run(chunk=None):
@@ -68,7 +79,7 @@ def test_two_processes_do_as_one_with_the_whole_batch(two_ranks, tmp_path):
             scale = gradient.abs().max()
             error = (found[name] - gradient).abs().max()
             # a bias before a batch norm has a gradient of zero, but for rounding
-            assert error <= 2e-3 * scale + 1e-6, (name, error, scale)
+            assert error <= 1e-4 * scale + 1e-7, (name, error, scale)
 
 
 def test_two_processes_with_chunks_agree_with_each_other(two_ranks):

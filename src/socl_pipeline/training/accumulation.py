@@ -34,13 +34,15 @@ def running_statistics_frozen(network: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
 
 
-def chunks(videos: int, most: int, size: int | None) -> list[slice]:
-    """Return a rank's videos in parts of at most `size`.
+def chunks(ranks: Ranks, videos: int, size: int | None) -> list[slice]:
+    """Return this rank's videos of a batch in parts of `size` at most.
 
-    most: the largest number of videos of any rank; all ranks must have equally many parts.
+    All ranks must have equally many parts, none of them empty: where the batch is shared
+    unevenly, a part may be one video larger.
     """
-    count = 1 if size is None else ceil(most / size)
-    edges = np.linspace(0, videos, count + 1).round().astype(int)
+    sizes = ranks.sizes(videos)
+    count = 1 if size is None else min(ceil(max(sizes) / size), min(sizes))
+    edges = np.linspace(0, sizes[ranks.rank], count + 1).round().astype(int)
     return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
@@ -59,7 +61,7 @@ def backward(
     """
     count = len(next(iter(draws.values())))
     own = part_of(draws, ranks.part(count))
-    parts = chunks(len(batch.images) // 2, max(ranks.sizes(count)), chunk)
+    parts = chunks(ranks, count, chunk)
     if len(parts) == 1:
         encoded = objective.encode(network, batch, own)
         loss, watched = objective.loss(ranks.gather(encoded, count), draws)

@@ -32,7 +32,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         """Return the normalised x (N, C, H, W), in its own type."""
         if not self.training:
             return super().forward(x)
-        values = x.float()
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         count = _SumOverRanks.apply(values.new_tensor([float(x.numel() // x.shape[1])]))
         mean = _SumOverRanks.apply(values.sum(OVER)) / count
         centred = values - mean[:, None, None]
