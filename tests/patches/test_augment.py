@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -10,10 +8,11 @@ from socl_pipeline.patches.augment import (
     Windows,
     boxes_in_windows,
     cut_windows,
+    draw_colour,
     draw_windows,
     jitter_colour,
+    windows_of,
 )
-from socl_pipeline.patches.loader import decoded_ahead, draw_pair, epoch_batches, load_batch
 from socl_pipeline.settings import AugmentSettings
 
 SIZE, WINDOW = 160, 127
@@ -21,110 +20,47 @@ NO_CHANGE = AugmentSettings(shift_px=0, scale=0, flip=False, colour=0, grey=0)
 
 
 def windows_at(centers, sides, flips):
-    return Windows(np.array(centers, np.float32), np.array(sides, np.float32), np.array(flips))
+    centers, sides = (torch.tensor(v, dtype=torch.float32) for v in (centers, sides))
+    return Windows(centers, sides, torch.tensor(flips))
 
 
-class TestEpochs:
-    @given(st.integers(2, 30), st.integers(2, 12), st.integers(0, 1000))
-    def test_full_batches_and_no_video_twice(self, videos, size, seed):
-        names = [f"v{i}" for i in range(videos)]
-        batches = epoch_batches(names, size, np.random.default_rng(seed))
-        seen = list(itertools.chain.from_iterable(batches))
-        assert len(seen) == len(set(seen)) and set(seen) <= set(names)
-        assert {len(b) for b in batches} == {min(size, videos)}
-        assert len(batches) == videos // min(size, videos)
-
-    def test_every_video_once_where_the_sizes_fit(self):
-        batches = epoch_batches([*"abcdef"], 3, np.random.default_rng(0))
-        assert sorted(itertools.chain.from_iterable(batches)) == [*"abcdef"]
-
-    def test_the_rest_gets_its_turn_in_other_epochs(self):
-        rng = np.random.default_rng(0)
-        seen = {v for _ in range(20) for b in epoch_batches([*"abcde"], 4, rng) for v in b}
-        assert seen == {*"abcde"}
+def drawn_windows(videos, size, window, augment, seed=0):
+    return windows_of(draw_windows(videos, size, window, augment, np.random.default_rng(seed)))
 
 
-class TestPairs:
-    @given(
-        st.lists(st.integers(0, 300), min_size=2, max_size=20, unique=True),
-        st.integers(1, 100),
-        st.integers(0, 1000),
-    )
-    def test_two_rows_within_the_gap(self, frames, gap, seed):
-        frames = np.array(sorted(frames))
-        rows = [100 + i for i in range(len(frames))]
-        a, b = draw_pair(frames, rows, gap, np.random.default_rng(seed))
-        assert a in rows and b in rows
-        distance = abs(frames[a - 100] - frames[b - 100])
-        assert distance <= gap
-        others = np.abs(frames - frames[a - 100]) <= gap
-        assert (a == b) == (others.sum() == 1), "itself only where nothing else is near"
-
-    def test_a_video_of_one_frame(self):
-        assert draw_pair(np.array([7]), [3], 100, np.random.default_rng(0)) == (3, 3)
-
-    def test_every_pair_in_both_orders(self):
-        rng = np.random.default_rng(0)
-        drawn = {draw_pair(np.array([0, 5, 9]), [0, 1, 2], 5, rng) for _ in range(200)}
-        assert drawn == {(0, 1), (1, 0), (1, 2), (2, 1)}
-
-
-class TestDecoding:
-    @pytest.fixture
-    def patches(self, make_patches):
-        flat = {"a": [np.full((32, 32, 3), 12 * i, np.uint8) for i in range(20)]}
-        return make_patches(flat, target=8)
-
-    @pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
-    def test_every_batch_in_order(self, patches, count):
-        batches = [[2 * i, 2 * i + 1, i] for i in range(count)]
-        decoded = list(decoded_ahead(patches, batches))
-        assert len(decoded) == count
-        for rows, batch in zip(batches, decoded, strict=True):
-            brightness = batch.images.mean(axis=(1, 2, 3))
-            np.testing.assert_allclose(brightness, [12 * r for r in rows], atol=2)
-
-    def test_an_error_in_the_thread_surfaces(self, patches):
-        with pytest.raises(IndexError):
-            list(decoded_ahead(patches, [[0], [1], [999]]))
-
-    def test_what_a_batch_holds(self, patches):
-        batch = load_batch(patches, [3, 1, 3])
-        assert batch.images.shape == (3, 32, 32, 3) and batch.images.dtype == np.uint8
-        assert batch.boxes.tolist() == [[[12, 12, 8, 8]]] * 3
-        assert batch.scores.tolist() == [[1]] * 3
-        assert batch.extents.tolist() == [8] * 3
-        np.testing.assert_array_equal(batch.images[0], batch.images[2])
+def jittered(images, augment, seed=0):
+    draws = draw_colour(len(images) // 2, augment, np.random.default_rng(seed))
+    return jitter_colour(images.clone(), draws)
 
 
 class TestDrawnWindows:
     @given(st.integers(0, 1000), st.floats(0, 60), st.floats(0, 0.5))
     def test_windows_stay_in_the_patch(self, seed, shift, scale):
         augment = AugmentSettings(shift_px=shift, scale=scale)
-        drawn = draw_windows(6, SIZE, WINDOW, augment, np.random.default_rng(seed))
-        low = drawn.centers - drawn.sides[:, None] / 2
+        drawn = drawn_windows(6, SIZE, WINDOW, augment, seed)
+        low = drawn.corners
         assert (low >= -1e-3).all() and (low + drawn.sides[:, None] <= SIZE + 1e-3).all()
-        assert (np.abs(drawn.centers - SIZE / 2) <= shift + 1e-3).all()
-        assert (np.abs(np.log(drawn.sides / WINDOW)) <= scale + 1e-5).all()
+        assert ((drawn.centers - SIZE / 2).abs() <= shift + 1e-3).all()
+        assert ((drawn.sides / WINDOW).log().abs() <= scale + 1e-5).all()
         assert (drawn.flips[::2] == drawn.flips[1::2]).all(), "a pair is flipped together"
 
     def test_without_augmentation(self):
-        drawn = draw_windows(3, SIZE, WINDOW, NO_CHANGE, np.random.default_rng(0))
+        drawn = drawn_windows(3, SIZE, WINDOW, NO_CHANGE)
         assert (drawn.centers == SIZE / 2).all() and (drawn.sides == WINDOW).all()
         assert not drawn.flips.any() and len(drawn.flips) == 6
 
     def test_shifts_and_scales_vary_within_pairs(self):
-        drawn = draw_windows(200, SIZE, 100, AugmentSettings(), np.random.default_rng(0))
-        assert 0.4 < drawn.flips.mean() < 0.6
+        drawn = drawn_windows(200, SIZE, 100, AugmentSettings())
+        assert 0.4 < drawn.flips.float().mean() < 0.6
         assert (drawn.sides[::2] != drawn.sides[1::2]).all()
         shifts = (drawn.centers - SIZE / 2) / ((SIZE - drawn.sides[:, None]) / 2).clip(max=32)
-        counts, _ = np.histogram(shifts, 4, (-1, 1))
+        counts, _ = np.histogram(shifts.numpy(), 4, (-1, 1))
         assert counts.sum() == 800 and abs(counts - 200).max() < 60
 
     def test_a_window_as_large_as_the_patch(self):
-        drawn = draw_windows(4, SIZE, SIZE, AugmentSettings(), np.random.default_rng(0))
+        drawn = drawn_windows(4, SIZE, SIZE, AugmentSettings())
         assert (drawn.sides <= SIZE).all()
-        assert (np.abs(drawn.centers - SIZE / 2) <= (SIZE - drawn.sides[:, None]) / 2 + 1e-4).all()
+        assert ((drawn.centers - SIZE / 2).abs() <= (SIZE - drawn.sides[:, None]) / 2 + 1e-4).all()
 
 
 class TestCutting:
@@ -173,13 +109,13 @@ class TestColour:
 
     def test_no_change(self):
         images = self.images()
-        changed = jitter_colour(images.clone(), NO_CHANGE, np.random.default_rng(0))
+        changed = jittered(images, NO_CHANGE)
         torch.testing.assert_close(changed, images, atol=1e-3, rtol=0)
 
     def test_grey_pairs(self):
         augment = NO_CHANGE.model_copy(update={"grey": 1.0})
         images = self.images()
-        grey = jitter_colour(images, augment, np.random.default_rng(0))
+        grey = jittered(images, augment)
         luma = 0.299 * images[:, 0] + 0.587 * images[:, 1] + 0.114 * images[:, 2]
         for channel in range(3):
             torch.testing.assert_close(grey[:, channel], luma, atol=1e-3, rtol=0)
@@ -187,18 +123,18 @@ class TestColour:
     def test_a_pair_is_grey_together(self):
         augment = NO_CHANGE.model_copy(update={"grey": 0.5})
         images = self.images()[:1].repeat(40, 1, 1, 1)
-        changed = jitter_colour(images, augment, np.random.default_rng(0))
+        changed = jittered(images, augment)
         grey = (changed[:, 0] - changed[:, 1]).abs().amax(dim=(1, 2)) < 1e-3
         assert (grey[::2] == grey[1::2]).all() and 0 < grey.sum() < 40
 
     def test_brightness_and_contrast_stay_in_their_range(self):
         augment = NO_CHANGE.model_copy(update={"colour": 0.2})
         images = 100 + 20 * torch.randn(200, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-        changed = jitter_colour(images, augment, np.random.default_rng(0))
+        changed = jittered(images, augment)
         brightness = changed.mean(dim=(1, 2, 3)) / images.mean(dim=(1, 2, 3))
         assert 0.79 < brightness.min() < 0.85 and 1.15 < brightness.max() < 1.21
         contrast = changed.std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3)) / brightness
         assert 0.79 < contrast.min() < 0.85 and 1.15 < contrast.max() < 1.21
         strong = AugmentSettings(colour=0.9)
-        changed = jitter_colour(self.images(), strong, np.random.default_rng(0))
+        changed = jittered(self.images(), strong)
         assert changed.min() >= 0 and changed.max() <= 255

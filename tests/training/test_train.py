@@ -19,7 +19,7 @@ from socl_pipeline.training.train import Trainer, projection_head, split_videos,
 SIZE = 160
 TINY = {
     "window": 127,
-    "videos_per_batch": 4,
+    "videos_per_batch": 5,
     "epochs": 3,
     "lr": 1e-3,
     "validation_videos": 0,
@@ -140,13 +140,13 @@ def test_held_out_videos_are_never_trained_on(trainer, progress, writer, monkeyp
     assert len(run.held_out) == 2 and len(run.train_videos) == 3
     assert not set(run.held_out) & set(run.train_videos)
     seen = set()
-    real = train.decoded_ahead
+    real = train.batches_ahead
 
-    def spy(patches, batches):
+    def spy(patches, batches, workers):
         seen.update(row for batch in batches for row in batch)
-        return real(patches, batches)
+        return real(patches, batches, workers)
 
-    monkeypatch.setattr(train, "decoded_ahead", spy)
+    monkeypatch.setattr(train, "batches_ahead", spy)
     run.run(progress, writer)
     rows = {r for v in run.train_videos for r in run.patches.videos[v]}
     assert seen <= rows and len(seen) >= 4
@@ -158,9 +158,10 @@ def test_each_batch_has_pairs_of_one_video(trainer):
     for epoch in range(3):
         batches = list(run._pairs(epoch))
         assert len(batches) == run.steps_per_epoch == 2
+        assert {owner[r] for rows in batches for r in rows} == set(run.train_videos)
         for rows in batches:
             videos = [owner[r] for r in rows]
-            assert videos[::2] == videos[1::2] and len(set(videos)) == 2
+            assert videos[::2] == videos[1::2] and len(set(videos)) == len(videos) / 2
             assert (np.array(rows[::2]) != rows[1::2]).all()
     assert list(run._pairs(0)) == list(run._pairs(0)) != list(run._pairs(1))
 

@@ -392,7 +392,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="train",
-            version=1,
+            version=2,
             function="socl_pipeline.training.train:run",
             names=("dataset", "model"),
             output="{dataset}/models/{model}",

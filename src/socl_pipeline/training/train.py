@@ -26,8 +26,22 @@ from torch.utils.tensorboard import SummaryWriter
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import ResNet18, build_backbone, load_imagenet, save_weights
 from socl_pipeline.models.device import choose_device
-from socl_pipeline.patches.augment import boxes_in_windows, cut_windows, draw_windows, jitter_colour
-from socl_pipeline.patches.loader import PatchBatch, decoded_ahead, draw_pair, epoch_batches
+from socl_pipeline.patches.augment import (
+    Windows,
+    boxes_in_windows,
+    cut_windows,
+    draw_colour,
+    draw_windows,
+    jitter_colour,
+    windows_of,
+)
+from socl_pipeline.patches.loader import (
+    PatchBatch,
+    batches_ahead,
+    draw_pair,
+    epoch_batches,
+    steps_per_epoch,
+)
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import (
     atomic_path,
@@ -147,8 +161,8 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Full batches in an epoch."""
-        return len(self.train_videos) // min(self.settings.videos_per_batch, len(self.train_videos))
+        """Batches in an epoch."""
+        return steps_per_epoch(len(self.train_videos), self.settings.videos_per_batch)
 
     def learning_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch: cut by 10 at each decay epoch."""
@@ -188,7 +202,7 @@ class Trainer:
         self.network.train()
         waited, started = 0.0, time.monotonic()
         batches = list(self._pairs(epoch))
-        decoded = decoded_ahead(self.patches, batches)
+        decoded = batches_ahead(self.patches, batches, settings.loader_workers)
         for index in range(len(batches)):
             before = time.monotonic()
             batch = next(decoded)
@@ -224,17 +238,18 @@ class Trainer:
 
     def _step(self, batch: PatchBatch, rng: np.random.Generator) -> dict[str, float]:
         settings, device = self.settings, self.device
-        windows = draw_windows(
-            len(batch.images) // 2, self.patches.size, settings.window, settings.augment, rng
-        )
-        images = cut_windows(torch.from_numpy(batch.images).to(device), windows, settings.window)
-        images = jitter_colour(images, settings.augment, rng)
-        boxes = boxes_in_windows(torch.from_numpy(batch.boxes).to(device), windows, settings.window)
-        maps = score_maps(boxes, torch.from_numpy(batch.scores).to(device), self.grid)
+        videos = len(batch.images) // 2
+        draws = draw_windows(videos, self.patches.size, settings.window, settings.augment, rng)
+        draws |= draw_colour(videos, settings.augment, rng)
+        draws = {k: v.to(device) for k, v in draws.items()}
+        batch, windows = batch.to(device), windows_of(draws)
+        images = jitter_colour(cut_windows(batch.images, windows, settings.window), draws)
+        boxes = boxes_in_windows(batch.boxes, windows, settings.window)
+        maps = score_maps(boxes, batch.scores, self.grid)
         top = top_probability(maps, self.clip, settings.top_gain)
         noise = draw_noise(len(top) // 2, top.shape[1], self.options, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            features = self.backbone(images.contiguous(memory_format=torch.channels_last))
+            features = self.backbone(images)
             if "head" in self.network:
                 features = self.network["head"](features)
         pairs = features.float().flatten(2).unflatten(0, (-1, 2))
@@ -251,11 +266,11 @@ class Trainer:
             k: float(v.detach()) for k, v in metrics.items()
         }
 
-    def _coverage(self, top: Tensor, batch: PatchBatch, windows: Any) -> Tensor:
+    def _coverage(self, top: Tensor, batch: PatchBatch, windows: Windows) -> Tensor:
         """Return the share of the TOP extent's square that the background mask covers."""
-        size = torch.from_numpy(batch.extents)[:, None]
+        size = batch.extents[:, None]
         corner = self.patches.size / 2 - size / 2
-        square = torch.stack([corner, corner, size, size], dim=-1).to(self.device)
+        square = torch.stack([corner, corner, size, size], dim=-1)
         inside = boxes_in_windows(square, windows, self.settings.window)
         extent = score_maps(inside, torch.ones_like(inside[..., 0]), self.grid) > 0.5
         target = ~background_selection(top, self.settings.background_mass)

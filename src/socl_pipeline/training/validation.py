@@ -86,10 +86,11 @@ def _errors(
     return np.linalg.norm(found + shifts, axis=1)
 
 
-def _window(images: np.ndarray, shifts: np.ndarray, side: int, device: torch.device) -> Tensor:
+def _window(images: Tensor, shifts: np.ndarray, side: int, device: torch.device) -> Tensor:
     count = len(images)
-    centers = images.shape[1] / 2 + shifts
     windows = Windows(
-        centers.astype(np.float32), np.full(count, side, np.float32), np.zeros(count, bool)
+        torch.from_numpy(images.shape[1] / 2 + shifts).to(device),
+        torch.full((count,), float(side), device=device),
+        torch.zeros(count, dtype=torch.bool, device=device),
     )
-    return cut_windows(torch.from_numpy(images).to(device), windows, side)
+    return cut_windows(images.to(device), windows, side)
