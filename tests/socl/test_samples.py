@@ -14,7 +14,6 @@ from socl_pipeline.socl.samples import (
     hard_negative_mixup,
     local_selection,
     similarity_maps,
-    soft_negative_samples,
 )
 
 N, C, L = 3, 5, 12
@@ -157,7 +156,7 @@ class TestSoftNegatives:
     @given(SEEDS, st.floats(0.1, 0.95))
     def test_softmax_over_the_background_of_the_searched_frame(self, seed, mass):
         similarities, top = self.similarities(seed), random_top(seed)
-        result = hard_negative_maps(similarities, top, mass)
+        result = hard_negative_maps(similarities, background_selection(top, mass))
         torch.testing.assert_close(result.sum(dim=-1), torch.ones(N, 2, 2, dtype=DOUBLE))
         for i in range(N):
             for b in range(2):
@@ -177,35 +176,20 @@ class TestSoftNegatives:
     def test_without_background_the_map_is_uniform(self):
         top = torch.full((N, 2, L), 1 / L, dtype=DOUBLE)
         top[0] = random_top()[0]
-        result = hard_negative_maps(self.similarities(), top, 0.5)
+        result = hard_negative_maps(self.similarities(), background_selection(top, 0.5))
         torch.testing.assert_close(result[1:], torch.full_like(result[1:], 1 / L))
         assert result[0].max() > 1.5 / L
 
-    def test_weighted_sum(self):
-        features, weights = random_features(), self.similarities().softmax(dim=-1)
-        result = soft_negative_samples(features, weights)
-        assert result.shape == (N, 2, 2, C)
-        for i in range(N):
-            for a in range(2):
-                for b in range(2):
-                    expected = sum(features[i, b, :, x] * weights[i, a, b, x] for x in range(L))
-                    torch.testing.assert_close(result[i, a, b], expected)
-
     def test_gradient(self):
-        top = random_top()
+        background = background_selection(random_top(), 0.6)
         similarities = self.similarities().requires_grad_()
-        assert torch.autograd.gradcheck(lambda s: hard_negative_maps(s, top, 0.6), similarities)
-        inputs = (
-            random_features().requires_grad_(),
-            self.similarities().softmax(dim=-1).detach().requires_grad_(),
-        )
-        assert torch.autograd.gradcheck(soft_negative_samples, inputs)
+        assert torch.autograd.gradcheck(lambda s: hard_negative_maps(s, background), similarities)
 
     def test_gradient_is_finite_without_background(self):
         similarities = self.similarities().requires_grad_()
-        top = torch.full((N, 2, L), 1 / L, dtype=DOUBLE)
+        background = torch.zeros(N, 2, L, dtype=torch.bool)
         weights = torch.arange(L, dtype=DOUBLE)
-        (hard_negative_maps(similarities, top, 0.5) * weights).sum().backward()
+        (hard_negative_maps(similarities, background) * weights).sum().backward()
         assert torch.isfinite(similarities.grad).all()
 
 

@@ -16,13 +16,10 @@ from torch.nn.functional import normalize
 from socl_pipeline.socl.samples import (
     SnsSimilarity,
     background_selection,
-    global_soft_template,
-    hard_negative_maps,
     hard_negative_mixup,
     local_selection,
-    similarity_maps,
-    soft_negative_samples,
 )
+from socl_pipeline.socl.soft_sums import soft_sums
 
 
 @dataclass(frozen=True)
@@ -58,18 +55,28 @@ def draw_noise(
 def soft_samples(
     features: Tensor, top: Tensor, options: SoclOptions, noise: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Make the soft samples of features (N, 2, C, L) under TOP maps (N, 2, L), video by video."""
-    samples = {"gst": global_soft_template(features, top)}
-    if options.sns:
-        similarities = similarity_maps(
-            samples["gst"], features, options.sns_similarity, options.temperature
+    """Make the soft samples of features (N, 2, C, L) under TOP maps (N, 2, L), video by video.
+
+    They are at least float32, whatever the features are. TOP maps are constants: no gradient goes
+    to them. Raises ValueError if features and maps do not fit.
+    """
+    if features.shape[:2] != top.shape[:2] or features.shape[3:] != top.shape[2:]:
+        raise ValueError(
+            f"features {tuple(features.shape)} and TOP maps {tuple(top.shape)} do not fit"
         )
-        weights = hard_negative_maps(similarities, top, options.background_mass)
-        samples["sns"] = soft_negative_samples(features, weights)
+    weights = [top]
     if options.lst:
-        local = local_selection(top, noise["lst_mass"], noise["lst_order"])
-        samples["lst"] = global_soft_template(features, local)
-    return samples
+        weights.append(local_selection(top, noise["lst_mass"], noise["lst_order"]))
+    background = background_selection(top, options.background_mass) if options.sns else None
+    sums, sns = soft_sums(
+        features,
+        torch.stack(weights, dim=2),
+        background,
+        options.sns_similarity,
+        options.temperature,
+    )
+    samples = dict(zip(("gst", "lst"), sums.unbind(dim=2), strict=False))
+    return samples if sns is None else samples | {"sns": sns}
 
 
 def shared_negatives(
@@ -122,11 +129,6 @@ def _positive_similarities(samples: Mapping[str, Tensor], queries: Tensor) -> Te
     return torch.cat(columns, dim=-1).flatten(0, 1)
 
 
-def masked_share(top: Tensor, options: SoclOptions) -> Tensor:
-    """Return the share (N,) of the locations that count as target when negatives are sought."""
-    return (~background_selection(top, options.background_mass)).float().mean(dim=(1, 2))
-
-
 def socl_loss(
     features: Tensor, top: Tensor, options: SoclOptions, noise: Mapping[str, Tensor]
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -146,4 +148,5 @@ def socl_loss(
     """
     samples = soft_samples(features, top, options, noise)
     loss, accuracy = contrastive_loss(samples, options, noise)
-    return loss, {"accuracy": accuracy, "masked": masked_share(top, options).mean()}
+    masked = 1 - background_selection(top, options.background_mass).float().mean()
+    return loss, {"accuracy": accuracy, "masked": masked}

@@ -20,12 +20,7 @@ from socl_pipeline.patches.augment import (
 )
 from socl_pipeline.patches.loader import PatchBatch
 from socl_pipeline.settings import SoclModelSettings
-from socl_pipeline.socl.loss import (
-    SoclOptions,
-    contrastive_loss,
-    draw_noise,
-    soft_samples,
-)
+from socl_pipeline.socl.loss import SoclOptions, contrastive_loss, draw_noise, soft_samples
 from socl_pipeline.socl.prior import CellGrid, score_maps, top_probability
 from socl_pipeline.socl.samples import background_selection
 
@@ -73,7 +68,7 @@ class SoclObjective:
         features = network(images)
         with _without_autocast(batch.images.device):
             pairs = features.flatten(2).unflatten(0, (-1, 2))
-            samples = soft_samples(pairs.float(), top, self.options, draws)
+            samples = soft_samples(pairs, top, self.options, draws)
             target = ~background_selection(top, self.settings.background_mass)
             extent = self._extent(batch, windows)
             return samples | {

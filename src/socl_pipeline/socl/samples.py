@@ -51,30 +51,29 @@ def similarity_maps(
     templates: (N, 2, C). features: (N, 2, C, L). Returns (N, a, b, L): template a, frame b.
     cosine is divided by the temperature (our choice); dot is the literal reading.
     """
+    dots = templates[:, None] @ features  # (N, b, a, L)
     if similarity == "cosine":
-        templates, features = normalize(templates, dim=-1), normalize(features, dim=-2)
-        return torch.einsum("nac,nbcl->nabl", templates, features) / temperature
-    return torch.einsum("nac,nbcl->nabl", templates, features)
+        dots = dots / (temperature * lengths(templates, -1)[:, None] * lengths(features, -2))
+    return dots.transpose(1, 2)
 
 
-def hard_negative_maps(similarities: Tensor, top: Tensor, mass: float) -> Tensor:
-    """Return the hard-negative maps: softmax of similarities over the background (Eq. 3, 5, 6).
+def lengths(vectors: Tensor, dim: int) -> Tensor:
+    """Return the lengths of vectors along a dimension, whose size becomes 1.
 
-    similarities: (N, a, b, L). top: (N, b, L), of the frame that is searched. Each map sums to 1;
-    if a frame has no background left, its map is uniform over all locations.
+    They are 1e-12 at least, so a zero vector has a cosine of zero with all others.
     """
-    background = background_selection(top, mass)
+    return torch.linalg.vector_norm(vectors, dim=dim, keepdim=True).clamp_min(1e-12)
+
+
+def hard_negative_maps(similarities: Tensor, background: Tensor) -> Tensor:
+    """Return the hard-negative maps: softmax of similarities over the background (Eq. 3, 6).
+
+    similarities: (N, a, b, L). background: bool (N, b, L), of the frame that is searched. Each map
+    sums to 1; if a frame has no background left, its map is uniform over all locations.
+    """
     nothing = ~background.any(dim=-1, keepdim=True)
     masked = similarities.masked_fill(~background[:, None], float("-inf"))
     return masked.masked_fill(nothing[:, None], 0.0).softmax(dim=-1)
-
-
-def soft_negative_samples(features: Tensor, weights: Tensor) -> Tensor:
-    """Aggregate background features by hard-negative maps (Eq. 4).
-
-    features: (N, b, C, L). weights: (N, a, b, L). Returns the SNS (N, a, b, C), four a video.
-    """
-    return torch.einsum("nbcl,nabl->nabc", features, weights)
 
 
 def local_selection(top: Tensor, mass: Tensor, order: Tensor) -> Tensor:
