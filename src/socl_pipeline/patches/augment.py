@@ -105,11 +105,13 @@ def boxes_in_windows(boxes: Tensor, windows: Windows, window: int) -> Tensor:
 
 
 def jitter_colour(images: Tensor, draws: Draws) -> Tensor:
-    """Return images (2N, 3, H, W) of 0..255 with the brightness, contrast and grey of `draws`.
+    """Return images (FN, 3, H, W) of 0..255 with the brightness, contrast and grey of `draws`.
 
-    Contrast is about the mean of an image. The images may be changed in place.
+    F is 2, or as many frames of each video as brightness and contrast (N, F) are for. Contrast is
+    about the mean of an image. The images may be changed in place.
     """
-    grey = draws["grey"].repeat_interleave(2)[:, None, None, None]
+    frames = draws["brightness"].shape[1]
+    grey = draws["grey"].repeat_interleave(frames)[:, None, None, None]
     luma = torch.tensor(LUMA, device=images.device)[:, None, None]
     images = torch.where(grey, (images * luma).sum(dim=1, keepdim=True), images)
     brightness, contrast = (
