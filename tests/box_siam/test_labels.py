@@ -36,7 +36,9 @@ class TestPositives:
         assert torch.equal(labels, centred.roll((-2, 3), dims=(0, 1)))
 
     @given(
-        st.floats(-56, 56), st.floats(-56, 56), st.sampled_from([(15, 8), (17, 8), (7, 16), (8, 16)])
+        st.floats(-56, 56),
+        st.floats(-56, 56),
+        st.sampled_from([(15, 8), (17, 8), (7, 16), (8, 16)]),
     )
     def test_a_target_in_reach_has_positives_and_negatives(self, x, y, grid):
         side, stride = grid

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from socl_pipeline.box_siam.geometry import (
+    EXEMPLAR_PX,
+    RADIUS_PX,
     exemplar_windows,
     search_grid,
     search_windows,
@@ -17,9 +19,8 @@ from socl_pipeline.box_siam.geometry import (
 from socl_pipeline.box_siam.labels import distances, positives
 from socl_pipeline.box_siam.loss import balanced_bce, response_logits
 from socl_pipeline.box_siam.pseudo_boxes import level_set_boxes
-from socl_pipeline.box_siam.geometry import EXEMPLAR_PX, RADIUS_PX
 from socl_pipeline.models import Backbone
-from socl_pipeline.patches.augment import cut_windows, draw_colour, jitter_colour
+from socl_pipeline.patches.augment import Draws, cut_windows, draw_colour, jitter_colour
 from socl_pipeline.patches.loader import PatchBatch
 from socl_pipeline.settings import BceModelSettings
 from socl_pipeline.trackers.siamfc import PADDED_TEMPLATE_BORDER
@@ -34,7 +35,7 @@ class BoxObjective:
         self.grid = search_grid(settings.window, backbone.stride)
         self.border = PADDED_TEMPLATE_BORDER if backbone.padded else 0
 
-    def draw(self, videos: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    def draw(self, videos: int, rng: np.random.Generator) -> Draws:
         """Return all that is random for so many videos, on the CPU.
 
         shift (N, 2): of the target from the search window's centre, at most so far that the
@@ -53,9 +54,7 @@ class BoxObjective:
             **draw_colour(videos, augment, rng),
         }
 
-    def encode(
-        self, network: nn.Module, batch: PatchBatch, draws: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode(self, network: nn.Module, batch: PatchBatch, draws: Draws) -> dict[str, Tensor]:
         """Return, for each of n videos, (n,) tensors: its loss and what to watch.
 
         losses: with gradient. kept: 1, or 0 where a box is no use (`geometry.usable`); such a
@@ -82,9 +81,7 @@ class BoxObjective:
             "box_px": sides,
         }
 
-    def loss(
-        self, encoded: dict[str, Tensor], draws: dict[str, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, encoded: dict[str, Tensor], draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean loss of the kept pairs, 0 if there are none, and means to watch.
 
         Watched: hit and box_px of the kept pairs, and kept, their share.
@@ -94,9 +91,7 @@ class BoxObjective:
         watched = {name: (encoded[name] * weights).sum() for name in ("hit", "box_px")}
         return (encoded["losses"] * weights).sum(), watched | {"kept": kept.mean()}
 
-    def windows(
-        self, images: Tensor, boxes: Tensor, draws: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def windows(self, images: Tensor, boxes: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return exemplars (n, 3, 127, 127) and search windows of pairs, coloured.
 
         images: (2n, S, S, 3) uint8. boxes: (n, 2, 4) in patch pixels.
@@ -123,7 +118,7 @@ class BoxObjective:
         return boxes.unflatten(0, (-1, 2)), good.unflatten(0, (-1, 2)).all(dim=1)
 
 
-def _coloured(images: Tensor, draws: dict[str, Tensor], frame: int) -> Tensor:
+def _coloured(images: Tensor, draws: Draws, frame: int) -> Tensor:
     """Return the windows (n, 3, H, W) of one frame of each pair in the colours drawn for it."""
     own = {name: draws[name][:, [frame]] for name in ("brightness", "contrast")}
     return jitter_colour(images, own | {"grey": draws["grey"]})

@@ -120,12 +120,14 @@ def boxes_in_windows(boxes: Tensor, windows: Windows, window: int) -> Tensor:
 
 
 def jitter_colour(images: Tensor, draws: Draws) -> Tensor:
-    """Return images (2N, 3, H, W) of 0..255 with the brightness, contrast and grey of `draws`.
+    """Return images (FN, 3, H, W) of 0..255 with the brightness, contrast and grey of `draws`.
 
-    Contrast is about the mean of an image. The images, channels_last, are changed in place.
+    F is 2, or as many frames of each video as brightness and contrast (N, F) are for. Contrast is
+    about the mean of an image. The images, channels_last, are changed in place.
     """
+    frames = draws["brightness"].shape[1]
     brightness, contrast = (draws[name].flatten() for name in ("brightness", "contrast"))
-    grey = draws["grey"].repeat_interleave(2)
+    grey = draws["grey"].repeat_interleave(frames)
     if images.device.type != "cpu":
         return shift_colour(images, brightness, contrast, grey)
     pixels = images.permute(0, 2, 3, 1).contiguous()
@@ -134,7 +136,7 @@ def jitter_colour(images: Tensor, draws: Draws) -> Tensor:
 
 
 def shift_colour(images: Tensor, brightness: Tensor, contrast: Tensor, grey: Tensor) -> Tensor:
-    """Do to images what `jitter_colour` does, by torch's own operations; draws are (2N,)."""
+    """Do to images what `jitter_colour` does, by torch's own operations; draws are (FN,)."""
     channels = zip(LUMA.tolist(), images.unbind(dim=1), strict=True)
     luma = torch.stack([share * channel for share, channel in channels]).sum(dim=0)
     images.lerp_(luma[:, None], grey.float()[:, None, None, None])
