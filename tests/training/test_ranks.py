@@ -33,7 +33,7 @@ class Exact(nn.Module):
 
 
 def gradients(folder, ranks, chunk):
-    """Return what rank `ranks` sees of one step on five videos: watched values, state, gradients."""
+    """Return what a rank sees of one step on five videos: watched values, state, gradients."""
     torch.set_num_threads(1)
     patches = PatchSet(folder)
     backbone = build_backbone("alexnet_v1", 0)
