@@ -158,8 +158,8 @@ def test_coverage_is_the_share_of_the_extent_that_is_masked():
 
 def test_coverage_tells_a_mask_that_leaves_much_of_the_target():
     shares = []
-    for mass in (0.1, 0.9):
-        made = objective(0.3, background_mass=mass)
+    for clip, mass in ((0.01, 0.1), (0.3, 0.9)):
+        made = objective(clip, background_mass=mass)
         drawn = draws(made)
         _, watched = made.loss(made.encode(network(), patches(extent=48.0), drawn), drawn)
         shares.append(float(watched["coverage"]))
