@@ -10,8 +10,10 @@ before, unmeasured.
 
 peak_ratio and step_time_ratio are full over gst. Memory is the peak of the process above what it
 held before its first step, or of a GPU's allocations; `rss_ratio` counts all that a process holds.
-Times are medians, the ratio that of the median pair of steps, `step_time_ratios` those of all.
-`loss`: the loss alone on given features, forward and backward, and its share of the step.
+Times are the processor's, all threads of the process added, since the clock also counts the waits
+of a shared machine (`wall`); on a GPU both are by the clock. Medians of all steps; `ratios` are
+those of each pair, in order. `loss_alone`: forward and backward on given features, and its share
+of the step.
 """
 
 import argparse
@@ -91,13 +93,15 @@ class Step:
         drawn = self.objective.draw(self.shape[0], self.rng)
         return {name: values.to(self.device) for name, values in drawn.items()}
 
-    def seconds(self, work: Callable[[], None]) -> float:
-        """Return how long work takes."""
-        started = time.perf_counter()
+    def seconds(self, work: Callable[[], None]) -> dict[str, float]:
+        """Return how long work takes, of the processor and by the clock."""
+        busy, started = time.process_time(), time.perf_counter()
         work()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - started
+        wall = time.perf_counter() - started
+        on_gpu = self.device.type == "cuda"
+        return {"seconds": wall if on_gpu else time.process_time() - busy, "wall": wall}
 
     def held_mb(self) -> tuple[float, float]:
         """Return what the process, or a GPU's tensors, hold now and held at most."""
@@ -172,18 +176,16 @@ def measure(videos: int, window: int, repeat: int) -> dict[str, Any]:
     workers.ask("loss")
     losses = workers.ask("loss", repeat)
     workers.end()
-    ratios = sorted(f / g for f, g in zip(steps["full"], steps["gst"], strict=True))
-    seconds = {variant: statistics.median(times) for variant, times in steps.items()}
-    alone = {variant: statistics.median(times) for variant, times in losses.items()}
+    times, alone = compare(steps), compare(losses)
+    share = {v: alone["seconds"][v] / times["seconds"][v] for v in VARIANTS}
     device = choose_device("auto")
     return {
         "peak_ratio": memory["full"]["step_mb"] / memory["gst"]["step_mb"],
-        "step_time_ratio": statistics.median(ratios),
+        "step_time_ratio": times["ratio"],
         "rss_ratio": memory["full"]["peak_mb"] / memory["gst"]["peak_mb"],
-        "step_time_ratios": ratios,
         "memory": memory,
-        "step_seconds": seconds,
-        "loss": {"seconds": alone, "share": {v: alone[v] / seconds[v] for v in VARIANTS}},
+        "step": times,
+        "loss_alone": alone | {"share": share},
         "videos": videos,
         "window": window,
         "repeat": repeat,
@@ -192,6 +194,17 @@ def measure(videos: int, window: int, repeat: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "platform": platform.platform(),
     }
+
+
+def compare(answers: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """Return the medians of each variant's times, and the ratios of full to gst."""
+    found: dict[str, Any] = {}
+    for kind, ratio in (("seconds", "ratio"), ("wall", "wall_ratio")):
+        times = {variant: [a[kind] for a in answers[variant]] for variant in VARIANTS}
+        found[kind] = {variant: statistics.median(values) for variant, values in times.items()}
+        found[ratio] = found[kind]["full"] / found[kind]["gst"]
+        found[ratio + "s"] = [f / g for f, g in zip(times["full"], times["gst"], strict=True)]
+    return found
 
 
 def main() -> None:
