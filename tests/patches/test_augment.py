@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import affine_grid, grid_sample
 
 from socl_pipeline.patches.augment import (
     Windows,
@@ -11,6 +12,8 @@ from socl_pipeline.patches.augment import (
     draw_colour,
     draw_windows,
     jitter_colour,
+    sample_windows,
+    shift_colour,
     windows_of,
 )
 from socl_pipeline.settings import AugmentSettings
@@ -63,38 +66,93 @@ class TestDrawnWindows:
         assert ((drawn.centers - SIZE / 2).abs() <= (SIZE - drawn.sides[:, None]) / 2 + 1e-4).all()
 
 
+def reference(images, windows, window):
+    """Return the windows by torch's affine grid: an affine map from window to patch."""
+    size = images.shape[1]
+    theta = torch.zeros(len(images), 2, 3)
+    zoom = windows.sides / size
+    theta[:, 0, 0] = torch.where(windows.flips, -zoom, zoom)
+    theta[:, 1, 1] = zoom
+    theta[:, :, 2] = 2 * windows.centers / size - 1
+    grid = affine_grid(theta, [len(images), 3, window, window], align_corners=False)
+    pixels = images.permute(0, 3, 1, 2).float()
+    return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+
+
+def interval(profile):
+    """Return where the bright interval of a profile (n,) of 0..1 begins and how long it is."""
+    length = profile.sum()
+    middle = (profile * (torch.arange(len(profile)) + 0.5)).sum() / length
+    return float(middle - length / 2), float(length)
+
+
+@pytest.mark.parametrize("cut", [cut_windows, sample_windows], ids=["compiled", "torch"])
 class TestCutting:
-    def test_whole_pixels_are_a_slice(self, textured):
+    @given(st.data())
+    def test_as_an_affine_map_of_the_pixels(self, cut, data):
+        """Of any window, also one that reaches over the patch, of noise."""
+        count, size, window = (data.draw(st.integers(*r)) for r in ((1, 5), (2, 40), (1, 50)))
+        rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+        images = torch.from_numpy(rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+        windows = windows_at(
+            rng.uniform(0, size, (count, 2)),
+            size * np.exp(rng.uniform(-1, 0.3, count)),
+            rng.random(count) < 0.5,
+        )
+        found = cut(images, windows, window)
+        assert found.dtype == torch.float32 and found.shape == (count, 3, window, window)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, reference(images, windows, window), atol=0.05, rtol=0)
+
+    def test_whole_pixels_are_a_slice(self, cut, textured):
         image = textured(0, SIZE, SIZE)
         windows = windows_at([[80.5, 70.5]], [WINDOW], [False])
-        cut = cut_windows(torch.from_numpy(image)[None], windows, WINDOW)
+        found = cut(torch.from_numpy(image)[None], windows, WINDOW)
         expected = torch.from_numpy(image[7 : 7 + WINDOW, 17 : 17 + WINDOW]).permute(2, 0, 1)
-        torch.testing.assert_close(cut[0], expected.float(), atol=0.02, rtol=0)
+        torch.testing.assert_close(found[0], expected.float(), atol=0.02, rtol=0)
 
-    def test_a_flip_mirrors_the_window(self, textured):
+    def test_a_flip_mirrors_the_window(self, cut, textured):
         images = torch.from_numpy(textured(0, SIZE, SIZE))[None].repeat(2, 1, 1, 1)
         windows = windows_at([[71, 83]] * 2, [100] * 2, [False, True])
-        plain, flipped = cut_windows(images, windows, WINDOW)
+        plain, flipped = cut(images, windows, WINDOW)
         torch.testing.assert_close(flipped.flip(-1), plain, atol=0.02, rtol=0)
 
     @pytest.mark.parametrize("flip", [False, True])
-    @pytest.mark.parametrize("side", [95, 127, 150])
+    @pytest.mark.parametrize("side", [95, 127, 150.3])
     @pytest.mark.parametrize("center", [(80, 80), (77.3, 84.6)])
-    def test_boxes_land_on_what_was_drawn(self, flip, side, center):
-        """A bright rectangle is where its box says, to within a pixel on each side."""
+    def test_boxes_land_on_what_was_drawn(self, cut, flip, side, center):
+        """A bright rectangle is where its box says, to a tenth of a pixel."""
         image = np.zeros((SIZE, SIZE, 3), np.uint8)
         image[70:100, 50:95] = 255
-        box = torch.tensor([[[50.0, 70, 45, 30]]])
         windows = windows_at([center], [side], [flip])
-        bright = cut_windows(torch.from_numpy(image)[None], windows, WINDOW)[0, 0] > 127
-        rows, columns = bright.any(dim=1).nonzero(), bright.any(dim=0).nonzero()
+        bright = cut(torch.from_numpy(image)[None], windows, WINDOW)[0, 0] / 255
+        box = torch.tensor([[[50.0, 70, 45, 30]]])
         x, y, w, h = boxes_in_windows(box, windows, WINDOW)[0, 0].tolist()
-        assert float(columns[0]) == pytest.approx(x, abs=1)
-        assert float(columns[-1] + 1) == pytest.approx(x + w, abs=1)
-        assert float(rows[0]) == pytest.approx(y, abs=1)
-        assert float(rows[-1] + 1) == pytest.approx(y + h, abs=1)
-        assert float(bright.sum()) == pytest.approx(w * h, rel=0.08)
+        row, column = round(y + h / 2), round(x + w / 2)
+        assert interval(bright[row]) == pytest.approx((x, w), abs=0.1)
+        assert interval(bright[:, column]) == pytest.approx((y, h), abs=0.1)
 
+    def test_as_exact_under_autocast(self, cut, textured):
+        images = torch.from_numpy(textured(0, SIZE, SIZE))[None]
+        windows = windows_at([[77.3, 84.6]], [120.5], [True])
+        with torch.autocast("cpu", torch.bfloat16):
+            found = cut(images, windows, WINDOW)
+        torch.testing.assert_close(found, reference(images, windows, WINDOW), atol=0.05, rtol=0)
+
+
+def test_threads_share_the_patches(textured):
+    images = torch.from_numpy(np.stack([textured(i, 64, 64) for i in range(7)]))
+    windows = windows_at([[30 + i, 32] for i in range(7)], [40] * 7, [False, True] * 3 + [True])
+    alone = cut_windows(images, windows, 31)
+    torch.set_num_threads(3)
+    try:
+        shared = cut_windows(images, windows, 31)
+    finally:
+        torch.set_num_threads(1)
+    assert torch.equal(shared, alone)
+
+
+class TestBoxes:
     def test_each_patch_has_its_own_window(self):
         boxes = torch.tensor([[[80.0, 80, 10, 10]]]).repeat(3, 1, 1)
         windows = windows_at([[80, 80], [90, 80], [80, 80]], [127, 127, 63.5], [False, False, True])
@@ -104,6 +162,19 @@ class TestCutting:
 
 
 class TestColour:
+    def test_compiled_as_by_torch(self):
+        images = 255 * torch.rand(12, 3, 9, 13, generator=torch.Generator().manual_seed(1))
+        images = images.contiguous(memory_format=torch.channels_last)
+        draws = draw_colour(6, AugmentSettings(colour=0.6, grey=0.5), np.random.default_rng(3))
+        factors = [draws[name].flatten() for name in ("brightness", "contrast")]
+        grey = draws["grey"].repeat_interleave(2)
+        assert 0 < grey.sum() < 12
+        expected = shift_colour(images.clone(), *factors, grey)
+        assert expected.is_contiguous(memory_format=torch.channels_last)
+        found = jitter_colour(images, draws)
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+        assert torch.equal(found, images), "in place"
+
     def images(self):
         return 255 * torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 

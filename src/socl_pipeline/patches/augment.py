@@ -1,22 +1,26 @@
-"""Random windows of patches, cut and coloured in batch on the device.
+"""Random windows of patches, cut and coloured in batch on the device: compiled on a CPU.
 
 What is random is drawn on the CPU for all videos of a batch (`Draws`: tensors whose first
 dimension is the video), so that parts of a batch are slices of the same draws.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
+from socl_pipeline.patches import kernels
 from socl_pipeline.settings import AugmentSettings
 
 Draws = dict[str, Tensor]
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,27 @@ def cut_windows(images: Tensor, windows: Windows, window: int) -> Tensor:
 
     float32 of 0..255, channels_last; bilinear, and beyond the patch its border.
     """
-    size = images.shape[1]
-    theta = torch.zeros(len(images), 2, 3, device=images.device)
-    zoom = windows.sides / size
-    theta[:, 0, 0] = torch.where(windows.flips, -zoom, zoom)
-    theta[:, 1, 1] = zoom
-    theta[:, :, 2] = 2 * windows.centers / size - 1
-    grid = affine_grid(theta, [len(images), 3, window, window], align_corners=False)
-    cut = grid_sample(
-        images.permute(0, 3, 1, 2).float(), grid, padding_mode="border", align_corners=False
+    if images.device.type != "cpu":
+        return sample_windows(images, windows, window)
+    cut = torch.empty(len(images), window, window, 3)
+    _on_threads(kernels.cut, images, windows.corners, windows.sides, windows.flips, cut)
+    return cut.permute(0, 3, 1, 2)
+
+
+def sample_windows(images: Tensor, windows: Windows, window: int) -> Tensor:
+    """Return what `cut_windows` does by torch's own sampling, on any device."""
+    count, size = images.shape[:2]
+    step = (windows.sides / window)[:, None, None]
+    # no affine_grid: under autocast its matrix product has eight bits of precision
+    centers = torch.arange(window, device=images.device) + 0.5
+    places = (windows.corners[..., None] + centers * step) * (2 / size) - 1
+    across = torch.where(windows.flips[:, None], places[:, 0].flip(-1), places[:, 0])
+    shape = (count, window, window)
+    grid = torch.stack(
+        [across[:, None, :].expand(shape), places[:, 1, :, None].expand(shape)], dim=-1
     )
+    pixels = images.permute(0, 3, 1, 2).float()
+    cut = grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     return cut.contiguous(memory_format=torch.channels_last)
 
 
@@ -108,17 +123,39 @@ def jitter_colour(images: Tensor, draws: Draws) -> Tensor:
     """Return images (FN, 3, H, W) of 0..255 with the brightness, contrast and grey of `draws`.
 
     F is 2, or as many frames of each video as brightness and contrast (N, F) are for. Contrast is
-    about the mean of an image. The images may be changed in place.
+    about the mean of an image. The images, channels_last, are changed in place.
     """
     frames = draws["brightness"].shape[1]
-    grey = draws["grey"].repeat_interleave(frames)[:, None, None, None]
-    luma = torch.tensor(LUMA, device=images.device)[:, None, None]
-    images = torch.where(grey, (images * luma).sum(dim=1, keepdim=True), images)
-    brightness, contrast = (
-        draws[name].flatten()[:, None, None, None] for name in ("brightness", "contrast")
-    )
-    mean = images.mean(dim=(1, 2, 3), keepdim=True) * brightness
-    return images.mul_(brightness * contrast).add_(mean * (1 - contrast)).clamp_(0, 255)
+    brightness, contrast = (draws[name].flatten() for name in ("brightness", "contrast"))
+    grey = draws["grey"].repeat_interleave(frames)
+    if images.device.type != "cpu":
+        return shift_colour(images, brightness, contrast, grey)
+    pixels = images.permute(0, 2, 3, 1).contiguous()
+    _on_threads(partial(kernels.jitter, luma=LUMA), pixels, brightness, contrast, grey)
+    return pixels.permute(0, 3, 1, 2)
+
+
+def shift_colour(images: Tensor, brightness: Tensor, contrast: Tensor, grey: Tensor) -> Tensor:
+    """Do to images what `jitter_colour` does, by torch's own operations; draws are (FN,)."""
+    channels = zip(LUMA.tolist(), images.unbind(dim=1), strict=True)
+    luma = torch.stack([share * channel for share, channel in channels]).sum(dim=0)
+    images.lerp_(luma[:, None], grey.float()[:, None, None, None])
+    factor = brightness * contrast
+    added = images.mean(dim=(1, 2, 3)) * (brightness - factor)
+    return images.mul_(factor[:, None, None, None]).add_(added[:, None, None, None]).clamp_(0, 255)
+
+
+def _on_threads(kernel: Callable[..., None], *arrays: Tensor) -> None:
+    """Run a kernel on tensors whose first dimension is the patch, by as many threads as torch."""
+    views = [tensor.numpy() for tensor in arrays]
+    threads = min(torch.get_num_threads(), len(views[0]))
+    if threads <= 1:
+        kernel(*views)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [np.array_split(view, threads) for view in views]
+        for _ in pool.map(kernel, *parts):
+            pass  # raises what a thread raised
 
 
 def _float(values: NDArray[np.float64]) -> Tensor:

@@ -279,7 +279,7 @@ def _prior_files(job: Job) -> dict[str, str]:
 
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
-    free = {"device", "checkpoint_minutes", "compile", "loader_workers", "weights"}
+    free = {"device", "processes", "checkpoint_minutes", "compile", "loader_workers", "weights"}
     return config.models[names["model"]].model_dump(mode="json", exclude=free)
 
 

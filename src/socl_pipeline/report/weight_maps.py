@@ -97,15 +97,15 @@ def weight_maps(
             settings.sns_similarity,
             settings.temperature,
         )
-        sns = hard_negative_maps(similarities, top, settings.background_mass)[:, 0, 1]
-        background = background_selection(top[:, 1], settings.background_mass)
+        background = background_selection(top, settings.background_mass)
+        sns = hard_negative_maps(similarities, background)[:, 0, 1]
     cells = (grid.cells, grid.cells)
     shown = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     return WeightMaps(
         windows=shown.unflatten(0, (-1, 2)).numpy(),
         gst=top.unflatten(-1, cells).numpy(),
         sns=sns.unflatten(-1, cells).numpy(),
-        background=background.unflatten(-1, cells).numpy(),
+        background=background[:, 1].unflatten(-1, cells).numpy(),
         grid=grid,
     )
 
