@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from socl_pipeline.box_siam.geometry import (
     context_sides,
@@ -13,6 +14,7 @@ from socl_pipeline.box_siam.geometry import (
 )
 from socl_pipeline.errors import InputError
 from socl_pipeline.patches.augment import boxes_in_windows, cut_windows
+from socl_pipeline.settings import BceModelSettings
 from socl_pipeline.trackers.siamfc import context_side
 
 SIZE = 320
@@ -92,6 +94,13 @@ class TestSearchGrid:
         grid = search_grid(window, stride)
         assert (grid.pixels, grid.stride) == (pixels, stride)
         assert grid.reach == (pixels - 127) / 2
+
+    @pytest.mark.parametrize("stride", [8, 16])
+    def test_settings_refuse_what_would_not_fit(self, stride):
+        least = BceModelSettings(kind="bce", window=159).window
+        assert search_grid(least, stride).pixels == least
+        with pytest.raises(ValidationError, match="159"):
+            BceModelSettings(kind="bce", window=least - 1)
 
     @given(st.integers(1, 600), st.sampled_from([4, 8, 16, 32]))
     def test_any_window_fits_or_is_refused_with_advice(self, window, stride):

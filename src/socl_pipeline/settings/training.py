@@ -145,16 +145,23 @@ class BceModelSettings(ModelSettings):
     """
 
     kind: Literal["bce"]
+    window: int = Field(
+        239,
+        ge=159,
+        description="Search window in pixels, lowered to what suits the backbone's stride "
+        "(siamfc-pytorch: 239, a response of 15 x 15 cells); exemplars have 127.",
+    )
     box_threshold: float = Field(
-        0.5,
+        0.3,
         gt=0,
         le=1,
         description="The box encloses where the score map has this share of its highest score, "
-        "t of Fig. 8.",
+        "t of Fig. 8; 0.3 overlaps most with true boxes (docs/method.md).",
     )
     similarity: Literal["correlation", "cosine"] = Field(
         "correlation",
-        description="correlation of features times 0.001, as published.",
+        description="correlation: of features, times 0.001, as published; trackers then need "
+        "normalize: none. cosine: ten times the mean cosine, for normalize: cell (our choice).",
     )
 
 
