@@ -318,7 +318,7 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Train a model; returns what it was trained on and how it ended."""
-    settings = job.config.models[job.names["model"]]
+    settings = job.config.model(job.names["model"])
     assert isinstance(settings, SoclModelSettings)
     torch.set_num_threads(max(1, min(job.workers or 1, os.cpu_count() or 1)))
     torch.backends.cudnn.deterministic = True  # a resumed run repeats an undisturbed one
