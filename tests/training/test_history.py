@@ -31,7 +31,9 @@ def test_a_checkpoint_carries_it_on_exactly(history):
     history.fetch()
     again = History(history.columns())
     assert list(again.rows()) == list(history.rows())
-    again.add({"step": 3, "epoch": 1, "lr": 0.1}, {"loss": torch.ones(()), "accuracy": torch.ones(())})
+    again.add(
+        {"step": 3, "epoch": 1, "lr": 0.1}, {"loss": torch.ones(()), "accuracy": torch.ones(())}
+    )
     again.fetch()
     assert again.column("step") == [0, 1, 2, 3]
 

@@ -34,4 +34,3 @@ def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
         "grid": {"start": 39.5, "step": 8, "cells": 2},
     }
     assert not list(job.output.resolve().parent.rglob("*.pt")), "the checkpoint is gone"
-

@@ -162,7 +162,6 @@ def test_coverage_is_high_where_the_map_is_the_target(trainer, progress, writer)
     assert 0 < metrics["masked"] < 0.9
 
 
-
 def test_the_rate_reaches_the_optimizer(trainer, progress, writer):
     run = trainer(epochs=2, lr=1e-3, lr_decay_epochs=[1])
     run.run(progress, writer)
@@ -170,11 +169,7 @@ def test_the_rate_reaches_the_optimizer(trainer, progress, writer):
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
 
 
-
 def test_too_few_videos(make_patches, textured, tmp_path):
     one = make_patches({"a": [textured(0, 160, 160)] * 2}, target=40, folder="one")
     with pytest.raises(InputError, match="needs 2 videos, the patches have 1"):
         Trainer(SoclModelSettings(window=127), one, tmp_path, torch.device("cpu"))
-
-
-

@@ -19,7 +19,9 @@ SECONDS_BETWEEN_LINES = 30.0
 class Progress:
     """Counts finished units of work; use as a context manager."""
 
-    def __init__(self, title: str, total: int, unit: str, done: int = 0, quiet: bool = False) -> None:
+    def __init__(
+        self, title: str, total: int, unit: str, done: int = 0, quiet: bool = False
+    ) -> None:
         """Start at `done` of `total`; work done earlier does not count for the rate.
 
         quiet: count, but show nothing: of several processes one is enough.

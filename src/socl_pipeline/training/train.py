@@ -79,7 +79,9 @@ def train(task: Task, device: torch.device, ranks: Ranks) -> dict[str, Any]:
             )
             board = SummaryWriter(str(task.folder / "tensorboard"), purge_step=done)
             writer = stack.enter_context(board)
-        progress = stack.enter_context(Progress("train", total, "steps", done, quiet=not ranks.leads))
+        progress = stack.enter_context(
+            Progress("train", total, "steps", done, quiet=not ranks.leads)
+        )
         trainer.run(progress, writer)
     if ranks.leads:
         _write(task, trainer)

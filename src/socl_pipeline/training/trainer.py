@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.patches.loader import PatchBatch, batches_ahead, draw_pair, epoch_batches, steps_per_epoch
+from socl_pipeline.patches.loader import (
+    PatchBatch,
+    batches_ahead,
+    draw_pair,
+    epoch_batches,
+    steps_per_epoch,
+)
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.progress import Progress
@@ -296,9 +302,7 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
 
 
-def _write_scalars(
-    writer: SummaryWriter | None, group: str, values: Row, step: int
-) -> None:
+def _write_scalars(writer: SummaryWriter | None, group: str, values: Row, step: int) -> None:
     if writer is not None:
         for name, value in values.items():
             writer.add_scalar(f"{group}/{name}", value, step)
