@@ -19,6 +19,7 @@ wildcard_constraints:
     model=r"[a-z0-9_]+",
     tracker=r"[a-z0-9_]+",
     benchmark=r"[a-z0-9_]+",
+    table=r"[a-z0-9_]+",
 
 
 include: "workflow/rules/demo_data.smk"
@@ -29,6 +30,7 @@ include: "workflow/rules/patches.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/scores.smk"
+include: "workflow/rules/table.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -143,9 +143,9 @@ def test_features_of_low_precision_are_summed_in_full(similarity, dtype):
         assert one.dtype == torch.float32
         torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-6)
     assert gradient.dtype == dtype
-    rounding = torch.finfo(dtype).eps
+    rounding = torch.finfo(dtype).eps + 1e-5
     torch.testing.assert_close(
-        gradient.double(), gradients(plain_sums, exact, factors), rtol=rounding, atol=rounding
+        gradient.double(), gradients(plain_sums, exact, factors), rtol=rounding, atol=1e-6
     )
 
 

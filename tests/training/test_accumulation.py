@@ -44,8 +44,9 @@ def test_chunks_give_the_whole_batchs_loss_and_gradients(step, chunk):
     whole, gradients = step(small_network(), None)
     watched, ours = step(small_network(), chunk)
     torch.testing.assert_close(watched, whole)
-    assert max(g.abs().max() for g in gradients) > 1e-6
-    torch.testing.assert_close(ours, gradients, rtol=1e-4, atol=1e-7)
+    scale = max(float(g.abs().max()) for g in gradients)
+    assert scale > 1e-4
+    torch.testing.assert_close(ours, gradients, rtol=1e-4, atol=1e-4 * scale)
 
 
 def test_negatives_come_from_other_chunks(step):

@@ -85,7 +85,7 @@ def test_a_loss_that_is_no_number_stops_the_run(trainer, progress, writer):
     with pytest.raises(InputError, match=r"the loss is nan at step \d \(epoch \d\); lower lr"):
         run.run(progress, writer)
     saved = trainer(epochs=5)
-    assert 0 < saved.steps_done and np.isfinite(saved.history.column("loss")).all()
+    assert saved.steps_done > 0 and np.isfinite(saved.history.column("loss")).all()
 
 
 def test_held_out_videos_are_never_trained_on(trainer, progress, writer, monkeypatch):

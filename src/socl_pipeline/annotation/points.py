@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Write the points table of a dataset; returns counts, cost and what was left out."""
     dataset = job.dataset
-    settings = job.config.datasets[job.names["dataset"]].points
+    settings = job.config.dataset(job.names["dataset"]).points
     names = dataset.names()
     videos: list[Video] = []
     problems: list[Problem] = []

@@ -4,7 +4,7 @@ One row per tracker and sequence, and one per tracker with sequence null: the me
 Curves are list columns at the thresholds of `benchmarks.ope`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from socl_pipeline.benchmarks.ope import OpeScore, mean_score, score_sequence
+from socl_pipeline.benchmarks.ope import FloatArray, OpeScore, mean_score, score_sequence
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.stages import Job
@@ -35,24 +35,16 @@ SCHEMA = pa.schema(
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Score every tracker of the config; returns their mean scores."""
-    settings = job.config.benchmarks[job.names["benchmark"]]
+    settings = job.config.benchmark(job.names["benchmark"])
     benchmark = job.benchmark
     truth = {name: benchmark.read(name).boxes for name in benchmark.names()}
     rows: list[dict[str, Any]] = []
     for tracker in job.inputs:
-        tracks = pq.read_table(job.input(tracker))
         scores, seconds = [], 0.0
-        for name, boxes in truth.items():
-            own = tracks.filter(pc.equal(tracks["sequence"], name))
-            if own.num_rows != len(boxes):
-                raise InputError(
-                    f"{job.input(tracker)}: {own.num_rows} boxes of {name}, its truth has "
-                    f"{len(boxes)}; run `socl track` again"
-                )
-            predicted = np.stack([own[c].to_numpy() for c in "xywh"], axis=1)
-            score = score_sequence(predicted, boxes, convention=settings.convention)
-            spent = float(own["seconds"].to_numpy()[1:].sum())
-            rows.append(_row(tracker, name, score, (len(boxes) - 1) / max(spent, 1e-9)))
+        for name, predicted, spent in read_tracks(job.input(tracker), truth):
+            score = score_sequence(predicted, truth[name], convention=settings.convention)
+            updates = len(predicted) - 1
+            rows.append(_row(tracker, name, score, updates / max(spent, 1e-9)))
             scores.append(score)
             seconds += spent
         updates = sum(len(b) - 1 for b in truth.values())
@@ -66,6 +58,25 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         "auc": {r["tracker"]: round(r["auc"], 4) for r in means},
         "precision": {r["tracker"]: round(r["precision"], 4) for r in means},
     }
+
+
+def read_tracks(
+    path: Path, truth: Mapping[str, FloatArray]
+) -> Iterator[tuple[str, FloatArray, float]]:
+    """Yield each sequence's name, tracked boxes (n, 4) and seconds after its first frame.
+
+    truth: the true boxes (n, 4) of each sequence. Raises InputError if the numbers differ.
+    """
+    tracks = pq.read_table(path)
+    for name, boxes in truth.items():
+        own = tracks.filter(pc.equal(tracks["sequence"], name))
+        if own.num_rows != len(boxes):
+            raise InputError(
+                f"{path}: {own.num_rows} boxes of {name}, its truth has {len(boxes)}; run "
+                "`socl track` again"
+            )
+        predicted = np.stack([own[c].to_numpy() for c in "xywh"], axis=1)
+        yield name, predicted, float(own["seconds"].to_numpy()[1:].sum())
 
 
 def _row(tracker: str, sequence: str | None, score: OpeScore, speed: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import yaml
 from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifest
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
-from socl_pipeline.pipeline.stages import Job, Target, open_dataset
+from socl_pipeline.pipeline.stages import STAGES, Job, Target, open_dataset
 from socl_pipeline.presets import overlay
 from socl_pipeline.settings import (
     BenchmarkSettings,
@@ -24,6 +24,8 @@ from socl_pipeline.settings import (
     load_config,
     validate_config,
 )
+from socl_pipeline.settings.derived import split_name
+from socl_pipeline.tables.cells import base_dataset, table_benchmarks
 
 DEFAULT = "demo.yaml"
 
@@ -77,17 +79,21 @@ class Plan:
         return found
 
     def config(self, dataset: str) -> Config:
-        """Return the config that names a dataset. Raises InputError if none does."""
-        if dataset in self.default.datasets:
+        """Return the config that names a dataset, or the base of a derived one.
+
+        Raises InputError if none does.
+        """
+        base, _ = split_name(dataset)
+        if base in self.default.datasets:
             return self.default
-        if dataset not in self._others:
+        if base not in self._others:
             known = ", ".join([*self.default.datasets, *self._others])
-            raise InputError(f"no config names a dataset {dataset!r}; known: {known}")
-        if dataset not in self._loaded:
-            config = self._load(self._others[dataset])
-            self._check_sources(config, dataset)
-            self._loaded[dataset] = config
-        return self._loaded[dataset]
+            raise InputError(f"no config names a dataset {base!r}; known: {known}")
+        if base not in self._loaded:
+            config = self._load(self._others[base])
+            self._check_sources(config, base)
+            self._loaded[base] = config
+        return self._loaded[base]
 
     def _check_sources(self, config: Config, dataset: str) -> None:
         """Raise InputError now for what would otherwise stop a run after hours."""
@@ -97,8 +103,8 @@ class Plan:
             if source.manifest.generate is None or source.is_there():
                 source.names()
         weights = [model.weights for model in config.models.values()]
-        forest = config.proposals.edgeboxes.model
-        for path in (config.top_maps.objectness, forest, *weights):
+        own = config.for_dataset(dataset)
+        for path in (own.top_maps.objectness, own.proposals.edgeboxes.model, *weights):
             if isinstance(path, Path) and not path.is_file():
                 raise InputError(f"{path}: no such file, though the config names it")
 
@@ -126,11 +132,11 @@ class Plan:
 
     def dataset_files(self, dataset: str) -> list[str]:
         """Return the files that the points of a dataset depend on."""
-        return _entry_files(self.config(dataset).datasets[dataset])
+        return _entry_files(self.config(dataset).dataset(dataset))
 
     def benchmark_files(self, dataset: str, benchmark: str) -> list[str]:
         """Return the files that tracks on a benchmark depend on."""
-        return _entry_files(self.config(dataset).benchmarks[benchmark])
+        return _entry_files(self.config(dataset).benchmark(benchmark))
 
     def trackers(self, dataset: str) -> list[str]:
         """Return the names of the trackers that are compared."""
@@ -138,8 +144,24 @@ class Plan:
 
     def model_of(self, dataset: str, tracker: str) -> str | None:
         """Return the model that a tracker runs on, if it has one."""
-        settings = self.config(dataset).trackers.get(tracker)
-        return getattr(settings, "model", None)
+        return getattr(self.config(dataset).tracker(tracker), "model", None)
+
+    def table_files(self, dataset: str) -> list[str]:
+        """Return the files that the scores in a table depend on."""
+        names = table_benchmarks(self.config(dataset))
+        return [f for name in names for f in self.benchmark_files(dataset, name)]
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """The summaries of the tables that can be asked for by name.
+
+        Raises InputError if a table of the config has the name of a rule.
+        """
+        for name in self.default.tables.own.keys() & {*STAGES, "all", "demo_data"}:
+            raise InputError(f"tables.own.{name}: a rule has that name; choose another")
+        dataset = base_dataset(self.default)
+        known = self.default.known_tables
+        return {t: str(self.job("table", dataset=dataset, table=t).summary_path) for t in known}
 
     @cached_property
     def generated(self) -> dict[str, Path]:

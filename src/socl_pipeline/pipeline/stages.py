@@ -5,7 +5,7 @@ The same table drives the command line, the fingerprints that Snakemake watches 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -25,6 +25,7 @@ from socl_pipeline.pipeline.artifact import (
     read_summary,
 )
 from socl_pipeline.settings import BenchmarkSettings, Config, DatasetSettings, OnBadFrame
+from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
 
@@ -82,11 +83,12 @@ class Stage:
 class Job:
     """One stage at work on one target: everything a stage's function may look at.
 
+    whole: the config, of which `config` is what holds for the target's dataset.
     workers, dask, memory_mb: how many workers, where, and the MiB they share with the stage
     (`clusters.dask_client`): how to run, never part of a recipe.
     """
 
-    config: Config
+    whole: Config
     target: Target
     results: Path = Path("results")
     cache: Path = Path("work/cache")
@@ -98,18 +100,13 @@ class Job:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stage", STAGES[self.target.stage])
-        known: dict[str, Mapping[str, Any]] = {
-            "dataset": self.config.datasets,
-            "model": self.config.models,
-            "tracker": self.config.trackers,
-            "benchmark": self.config.benchmarks,
-        }
         for wildcard, name in self.target.names:
-            if name not in known[wildcard]:
-                raise InputError(
-                    f"there is no {wildcard} {name!r} in the config; known: "
-                    f"{', '.join(known[wildcard])}"
-                )
+            getattr(self.whole, wildcard)(name)  # an unknown one is an InputError
+
+    @cached_property
+    def config(self) -> Config:
+        """The config as it is for the target's dataset."""
+        return self.whole.for_dataset(self.names["dataset"])
 
     @property
     def names(self) -> dict[str, str]:
@@ -135,6 +132,12 @@ class Job:
         """The upstream jobs, by role."""
         targets = self.stage.inputs(self.config, self.names)
         return {role: self.sibling(target) for role, target in targets.items()}
+
+    def with_upstream(self) -> Iterator[Target]:
+        """Yield the targets that the job depends on, each after those before it, and its own."""
+        for job in self.inputs.values():
+            yield from job.with_upstream()
+        yield self.target
 
     def input(self, role: str) -> Path:
         """Return the published artifact of an input. Raises InputError if it is not there."""
@@ -177,17 +180,17 @@ class Job:
     @property
     def dataset(self) -> Dataset:
         """The dataset that the job's target names."""
-        return open_dataset(self.config.datasets[self.names["dataset"]])
+        return open_dataset(self.config.dataset(self.names["dataset"]))
 
     @property
     def benchmark(self) -> Dataset:
         """The benchmark's sequences that the job's target names."""
-        return open_dataset(self.config.benchmarks[self.names["benchmark"]])
+        return open_dataset(self.config.benchmark(self.names["benchmark"]))
 
     @property
     def on_bad_frame(self) -> OnBadFrame:
         """What to do with a broken frame: the command line's word, or the dataset's."""
-        return self.bad_frames or self.config.datasets[self.names["dataset"]].on_bad_frame
+        return self.bad_frames or self.config.dataset(self.names["dataset"]).on_bad_frame
 
     def execute(self) -> Summary:
         """Build the artifact, or find it in the cache, and publish it.
@@ -233,7 +236,7 @@ def open_dataset(entry: DatasetSettings | BenchmarkSettings) -> Dataset:
 
 
 def _points_params(config: Config, names: Names) -> dict[str, Any]:
-    return config.datasets[names["dataset"]].points.model_dump(mode="json")
+    return config.dataset(names["dataset"]).points.model_dump(mode="json")
 
 
 def _views(config: Config) -> dict[str, Any]:
@@ -280,15 +283,15 @@ def _prior_files(job: Job) -> dict[str, str]:
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
     free = {"device", "processes", "checkpoint_minutes", "compile", "loader_workers", "weights"}
-    return config.models[names["model"]].model_dump(mode="json", exclude=free)
+    return config.model(names["model"]).model_dump(mode="json", exclude=free)
 
 
 def _track_params(config: Config, names: Names) -> dict[str, Any]:
-    return config.trackers[names["tracker"]].model_dump(mode="json", exclude={"device", "model"})
+    return config.tracker(names["tracker"]).model_dump(mode="json", exclude={"device", "model"})
 
 
 def _track_inputs(config: Config, names: Names) -> dict[str, Target]:
-    model = getattr(config.trackers[names["tracker"]], "model", None)
+    model = getattr(config.tracker(names["tracker"]), "model", None)
     return {"model": Target.of("train", **{**names, "model": model})} if model else {}
 
 
@@ -311,6 +314,34 @@ def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
     }
 
 
+def _table_params(config: Config, names: Names) -> dict[str, Any]:
+    cells = table_cells(config, names["dataset"], names["table"])
+    conventions = {b: config.benchmark(b).convention for b in table_benchmarks(config)}
+    return {
+        **names,
+        "settings": config.table(names["table"]).model_dump(mode="json"),
+        "cells": [asdict(cell) for cell in cells],
+        "benchmarks": conventions,
+        "palette": list(config.report.palette),
+    }
+
+
+def _table_inputs(config: Config, names: Names) -> dict[str, Target]:
+    return {
+        cell.role(benchmark, tracker): Target.of(
+            "track", dataset=cell.dataset, benchmark=benchmark, tracker=tracker
+        )
+        for benchmark in table_benchmarks(config)
+        for cell in table_cells(config, names["dataset"], names["table"])
+        for tracker in cell.trackers
+    }
+
+
+def _table_files(job: Job) -> dict[str, str]:
+    names = table_benchmarks(job.config)
+    return {f"annotations/{b}": open_dataset(job.config.benchmark(b)).digest() for b in names}
+
+
 def _file(path: Path) -> str:
     """Return the digest of a file that the config names. Raises InputError if it is missing."""
     if not path.is_file():
@@ -319,17 +350,17 @@ def _file(path: Path) -> str:
 
 
 def _dataset_entry(config: Config, names: Names) -> Any:
-    entry = config.datasets[names["dataset"]]
+    entry = config.dataset(names["dataset"])
     return entry.model_dump(mode="json", include={"manifest", "root", "split"})
 
 
 def _benchmark_entry(config: Config, names: Names) -> Any:
     where = {"manifest", "root", "split", "sequences"}
-    return config.benchmarks[names["benchmark"]].model_dump(mode="json", include=where)
+    return config.benchmark(names["benchmark"]).model_dump(mode="json", include=where)
 
 
 def _initial_weights(job: Job) -> dict[str, str]:
-    path = job.config.models[job.names["model"]].weights
+    path = job.config.model(job.names["model"]).weights
     return {"weights": _file(path)} if isinstance(path, Path) else {}
 
 
@@ -400,7 +431,7 @@ STAGES: dict[str, Stage] = {
             params=_train_params,
             inputs=_from("patches"),
             files=_initial_weights,
-            watched=lambda config, names: config.models[names["model"]].weights,
+            watched=lambda config, names: config.model(names["model"]).weights,
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
             help="Train a model with the soft contrastive loss.",
         ),
@@ -424,13 +455,28 @@ STAGES: dict[str, Stage] = {
             names=("dataset", "benchmark"),
             output="{dataset}/scores/{benchmark}.parquet",
             payload="scores.parquet",
-            params=lambda config, names: config.benchmarks[names["benchmark"]].model_dump(
+            params=lambda config, names: config.benchmark(names["benchmark"]).model_dump(
                 mode="json", include={"protocol", "convention"}
             ),
             inputs=_scores_inputs,
             files=lambda job: {"annotations": job.benchmark.digest()},
             watched=_benchmark_entry,
             help="Score all trackers on a benchmark.",
+        ),
+        Stage(
+            name="table",
+            version=1,
+            function="socl_pipeline.tables.table:run",
+            names=("dataset", "table"),
+            output="{dataset}/tables/{table}",
+            payload="table",
+            params=_table_params,
+            inputs=_table_inputs,
+            files=_table_files,
+            watched=lambda config, names: [
+                _benchmark_entry(config, {"benchmark": b}) for b in table_benchmarks(config)
+            ],
+            help="Write a table or figure of the paper, or one of your own.",
         ),
         Stage(
             name="report",
@@ -448,14 +494,19 @@ STAGES: dict[str, Stage] = {
 
 
 def all_targets(config: Config) -> Iterator[Target]:
-    """Yield every artifact that a config names and something reads, upstream first."""
+    """Yield every artifact that a config names and something reads, upstream first.
+
+    Tables and what only they need are not among them: they are made when they are asked for.
+    """
     known: dict[str, Mapping[str, Any]] = {
         "dataset": config.datasets,
         "model": config.models,
         "tracker": config.trackers,
         "benchmark": config.benchmarks,
+        "table": {},
     }
-    unread = set() if config.top_maps.prior == "top" else {"proposals"}
-    for stage in (s for s in STAGES.values() if s.name not in unread):
+    unread = [d for d in config.datasets if config.for_dataset(d).top_maps.prior != "top"]
+    for stage in STAGES.values():
         for values in product(*(known[name] for name in stage.names)):
-            yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))
+            if stage.name != "proposals" or values[0] not in unread:
+                yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))

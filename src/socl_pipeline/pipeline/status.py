@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -78,10 +79,12 @@ def _flat(params: dict[str, object], prefix: str = "") -> dict[str, object]:
 def all_statuses(config: Config, results: Path, cache: Path) -> Iterator[ArtifactStatus]:
     """Yield the status of every artifact that a config names, upstream first.
 
-    What was built from an artifact that is now stale or missing is stale too.
+    Then that of the tables that were made, and of what they alone rest on. What was built from an
+    artifact that is now stale or missing is stale too.
     """
     behind: set[Target] = set()
-    for target in all_targets(config):
+    made = (t for table in _made_tables(config, results) for t in table.with_upstream())
+    for target in dict.fromkeys((*all_targets(config), *made)):
         job = Job(config, target, results, cache)
         status = artifact_status(job)
         upstream = [str(i.target) for i in job.inputs.values() if i.target in behind]
@@ -91,6 +94,13 @@ def all_statuses(config: Config, results: Path, cache: Path) -> Iterator[Artifac
         if status.state != "complete":
             behind.add(target)
         yield status
+
+
+def _made_tables(config: Config, results: Path) -> Iterator[Job]:
+    for dataset, table in product(config.datasets, config.known_tables):
+        job = Job(config, Target.of("table", dataset=dataset, table=table), results)
+        if job.summary_path.exists():
+            yield job
 
 
 def disk_usage(path: Path) -> int:

@@ -121,7 +121,7 @@ def loss_plot(
     fig, ax = _axes(title, "Step", ylabel, len(series))
     for index, (name, values) in enumerate(series.items()):
         y = _checked(values, x.shape, f"series {name!r}")
-        _draw_series(ax, x, y, name, smoothing, _style(index, colors))
+        _draw_series(ax, x, y, name, smoothing, line_style(index, colors))
     if log_scale:
         ax.set_yscale("log")
     ax.margins(x=0.01)
@@ -181,7 +181,7 @@ def _score_axes(title: str, xlabel: str, ylabel: str, entries: int) -> tuple[Fig
 def _draw_curves(ax: Any, thresholds: FloatArray, curves: Curves, colors: Sequence[str]) -> None:
     if not curves:
         raise InputError("There is no curve to plot: give at least one.")
-    styles = {name: _style(index, colors) for index, name in enumerate(curves)}
+    styles = {name: line_style(index, colors) for index, name in enumerate(curves)}
     ranking = sorted(curves, key=lambda name: -curves[name][1])
     for place, name in enumerate(ranking):
         curve, score = curves[name]
@@ -214,7 +214,8 @@ def _draw_series(
     ax.plot(x, y, **line, markersize=4, label=name, zorder=3)
 
 
-def _style(index: int, colors: Sequence[str]) -> tuple[str, Any]:
+def line_style(index: int, colors: Sequence[str]) -> tuple[str, Any]:
+    """Return the colour and dash pattern of the line at a place in the order of names."""
     return colors[index % len(colors)], _DASHES[index % len(_DASHES)]
 
 

@@ -14,6 +14,14 @@ from socl_pipeline.settings.datasets import (
 )
 from socl_pipeline.settings.errors import validated
 from socl_pipeline.settings.section import Section
+from socl_pipeline.settings.tables import (
+    ColumnSettings,
+    PaperFigures,
+    RowSettings,
+    TableSettings,
+    TablesSettings,
+    VariantSettings,
+)
 from socl_pipeline.settings.top import (
     EdgeBoxSettings,
     ProposalSettings,
@@ -42,22 +50,28 @@ __all__ = [
     "BackboneName",
     "BceModelSettings",
     "BenchmarkSettings",
+    "ColumnSettings",
     "Config",
     "DatasetSettings",
     "EdgeBoxSettings",
     "ModelSettings",
     "OnBadFrame",
     "OpenCVTrackerSettings",
+    "PaperFigures",
     "PatchSettings",
     "PointSettings",
     "ProposalSettings",
     "RandomWindowSettings",
     "ReportSettings",
+    "RowSettings",
     "Section",
     "SiamFCTrackerSettings",
     "SoclModelSettings",
+    "TableSettings",
+    "TablesSettings",
     "TopMapSettings",
     "TrackerSettings",
+    "VariantSettings",
     "ViewSettings",
     "expand",
     "load_config",

@@ -1,5 +1,6 @@
 """The whole config, and reading it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,10 +8,23 @@ import yaml
 from pydantic import Field, model_validator
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.presets import with_preset
+from socl_pipeline.presets import overlay, with_preset
 from socl_pipeline.settings.datasets import BenchmarkSettings, DatasetSettings
+from socl_pipeline.settings.derived import (
+    declared,
+    derived_dataset,
+    derived_model,
+    derived_tracker,
+    split_name,
+)
 from socl_pipeline.settings.errors import nearest, validated
-from socl_pipeline.settings.section import Name, Section
+from socl_pipeline.settings.section import OwnName, Section
+from socl_pipeline.settings.tables import (
+    TableSettings,
+    TablesSettings,
+    VariantSettings,
+    packaged_tables,
+)
 from socl_pipeline.settings.top import ProposalSettings, TopMapSettings, ViewSettings
 from socl_pipeline.settings.trackers import TrackerSettings
 from socl_pipeline.settings.training import AnyModelSettings, PatchSettings
@@ -34,14 +48,18 @@ class Config(Section):
     preset: Literal["default", "fast", "paper_strict"] = Field(
         "default", description="Stands in for values left out below: see socl_pipeline.presets."
     )
-    datasets: dict[Name, DatasetSettings] = Field(min_length=1)
+    datasets: dict[OwnName, DatasetSettings] = Field(min_length=1)
     views: ViewSettings = ViewSettings()
     proposals: ProposalSettings = ProposalSettings()
     top_maps: TopMapSettings = TopMapSettings()
     patches: PatchSettings = PatchSettings()
-    models: dict[Name, AnyModelSettings] = Field(min_length=1)
-    trackers: dict[Name, TrackerSettings] = Field({}, description="Compared on each benchmark.")
-    benchmarks: dict[Name, BenchmarkSettings] = Field({}, description="None: nothing is scored.")
+    models: dict[OwnName, AnyModelSettings] = Field(min_length=1)
+    trackers: dict[OwnName, TrackerSettings] = Field({}, description="Compared on each benchmark.")
+    benchmarks: dict[OwnName, BenchmarkSettings] = Field({}, description="None: nothing is scored.")
+    variants: VariantSettings = Field(
+        VariantSettings(), description="Of your own, beside those of the paper's tables."
+    )
+    tables: TablesSettings = TablesSettings()
     report: ReportSettings = ReportSettings()
 
     @model_validator(mode="before")
@@ -52,11 +70,57 @@ class Config(Section):
     @model_validator(mode="after")
     def _references(self) -> "Config":
         for name, tracker in self.trackers.items():
-            model = getattr(tracker, "model", None)
-            if model is not None and model not in self.models:
-                near = nearest(model, self.models)
-                raise ValueError(f"trackers.{name}.model: there is no model {model!r}{near}")
+            if model := getattr(tracker, "model", None):
+                self._refer(f"trackers.{name}.model", "model", split_name(model)[0], self.models)
+        given = self.tables
+        self._refer("tables.model", "model", given.model, self.models)
+        self._refer("tables.tracker", "tracker", given.tracker, self.trackers)
+        self._refer("tables.dataset", "dataset", given.dataset, self.datasets)
+        for benchmark in given.benchmarks or ():
+            self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
+        for name in self.datasets:
+            self.for_dataset(name)
         return self
+
+    @staticmethod
+    def _refer(key: str, what: str, name: str | None, known: Mapping[str, Any]) -> None:
+        if name is not None and name not in known:
+            raise ValueError(f"{key}: there is no {what} {name!r}{nearest(name, known)}")
+
+    def dataset(self, name: str) -> DatasetSettings:
+        """Return a declared or derived dataset. Raises InputError if there is none."""
+        return derived_dataset(self, name)
+
+    def model(self, name: str) -> AnyModelSettings:
+        """Return a declared or derived model. Raises InputError if there is none."""
+        return derived_model(self, name)
+
+    def tracker(self, name: str) -> TrackerSettings:
+        """Return a declared or derived tracker. Raises InputError if there is none."""
+        return derived_tracker(self, name)
+
+    def benchmark(self, name: str) -> BenchmarkSettings:
+        """Return a declared benchmark. Raises InputError if there is none."""
+        return declared("benchmark", name, self.benchmarks)
+
+    def table(self, name: str) -> TableSettings:
+        """Return a table of the paper or of the config. Raises InputError if there is none."""
+        return declared("table", name, self.known_tables)
+
+    @property
+    def known_tables(self) -> dict[str, TableSettings]:
+        """The tables of the paper and of the config, by name."""
+        return packaged_tables().tables | self.tables.own
+
+    def for_dataset(self, name: str) -> "Config":
+        """Return the config as it is for one dataset. Raises InputError for bad overrides."""
+        sections: dict[str, Section] = {}
+        for section, values in self.dataset(name).overrides.items():
+            general: Section = getattr(self, section)
+            raw = overlay(general.model_dump(mode="json"), values)
+            source = f"datasets.{name}.overrides.{section}"
+            sections[section] = validated(type(general), raw, source)
+        return self.model_copy(update=sections) if sections else self
 
 
 def load_config(path: Path) -> Config:

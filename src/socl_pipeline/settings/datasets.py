@@ -3,13 +3,14 @@
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from socl_pipeline.settings.section import Section
 
 OnBadFrame = Literal["skip", "fail"]
+DataSection = Literal["views", "proposals", "top_maps", "patches"]
 
 
 class PointSettings(Section):
@@ -43,6 +44,9 @@ class DatasetSettings(Section):
     points: PointSettings = PointSettings()
     on_bad_frame: OnBadFrame = Field(
         "fail", description="A broken frame stops the stage (fail) or is listed and left out."
+    )
+    overrides: dict[DataSection, dict[str, Any]] = Field(
+        {}, description="Values of these sections for this dataset alone."
     )
 
 

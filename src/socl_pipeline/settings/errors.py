@@ -58,13 +58,13 @@ def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
         return list(model.model_fields) if hasattr(model, "model_fields") else []
     if getattr(model, "__origin__", None) is dict:
         return _known_keys(arguments[1], location[1:])
-    kinds = {_kind(a): a for a in arguments if _kind(a)}
+    kinds = {kind_of(a): a for a in arguments if kind_of(a)}
     if location and location[0] in kinds:
         return _known_keys(kinds[location[0]], location[1:])
     return _known_keys(arguments[0], location)
 
 
-def _kind(model: Any) -> str | None:
+def kind_of(model: Any) -> str | None:
     """Return the value of a section's `kind` discriminator, if it has one."""
     field = getattr(model, "model_fields", {}).get("kind")
     return get_args(field.annotation)[0] if field else None

@@ -5,6 +5,8 @@ mix-up and the loss compare all videos and come last. Everything random is drawn
 batch beforehand.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -77,7 +79,7 @@ class SoclObjective:
             }
 
     def loss(
-        self, encoded: dict[str, Tensor], draws: dict[str, Tensor]
+        self, encoded: Mapping[str, Tensor], draws: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of the whole batch (Eq. 9-10), and scalars to watch.
 

@@ -85,7 +85,7 @@ class _SoftSums(torch.autograd.Function):
             for part in _parts(gradient):
                 incoming, kept = [d[part] for d in (d_sums, *d_sns)], [s[part] for s in saved]
                 made = (
-                    _gradient(*incoming, *kept, ctx.similarity, ctx.temperature)
+                    _gradient(incoming, kept, ctx.similarity, ctx.temperature)
                     if d_sns
                     else kept[0].mT @ incoming[0]
                 )
@@ -94,24 +94,19 @@ class _SoftSums(torch.autograd.Function):
 
 
 def _gradient(
-    d_sums: Tensor,
-    d_sns: Tensor,
-    weights: Tensor,
-    features: Tensor,
-    anything: Tensor,
-    templates: Tensor,
-    found: Tensor,
-    maps: Tensor,
-    similarity: SnsSimilarity,
-    temperature: float,
+    incoming: list[Tensor], kept: list[Tensor], similarity: SnsSimilarity, temperature: float
 ) -> Tensor:
     """Return the gradient (n, b, L, C) of the features of n videos, from all that uses them.
 
-    d_sums: (n, b, k, C) and d_sns: (n, b, a, C), gradients of the results. anything: (n, b) bool,
-    whether there is any background. templates: (n, a, C). found, maps: (n, b, a, L), Eq. (2)
-    and (3). A similarity is z.F, for cosine over temperature |z| |F|; the lengths are what makes
-    its gradient differ from that of z.F, by terms along z and F.
+    incoming: gradients of the sums (n, b, k, C) and of the SNS (n, b, a, C). kept: the weights
+    (n, b, k, L); the features; whether there is any background, (n, b) bool; the templates
+    (n, a, C); similarities and hard-negative maps (n, b, a, L), Eq. (2) and (3).
+
+    A similarity is z.F, for cosine over temperature |z| |F|. What the lengths add to the gradient
+    of z.F lies along z and along F.
     """
+    d_sums, d_sns = incoming
+    weights, features, anything, templates, found, maps = kept
     features = features.to(weights.dtype)
     d_maps = d_sns @ features
     d_found = maps * (d_maps - (maps * d_maps).sum(dim=-1, keepdim=True))

@@ -54,7 +54,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         _Sequence(
             dataset=benchmark,
             name=name,
-            settings=job.config.trackers[job.names["tracker"]],
+            settings=job.config.tracker(job.names["tracker"]),
             model=job.input("model").resolve() if job.inputs else None,
             output=(pieces / f"{name}.parquet").resolve(),
         )

@@ -5,6 +5,7 @@ that, and the second pass carries it through the network chunk by chunk. Memory 
 chunk, negatives are those of the whole batch. Batch norms see one chunk at a time.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from math import ceil
@@ -43,7 +44,7 @@ def chunks(ranks: Ranks, videos: int, size: int | None) -> list[slice]:
     sizes = ranks.sizes(videos)
     count = 1 if size is None else min(ceil(max(sizes) / size), min(sizes))
     edges = np.linspace(0, sizes[ranks.rank], count + 1).round().astype(int)
-    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
 
 def backward(

@@ -1,5 +1,7 @@
 """The network that is trained, its optimiser and its learning rate."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,11 @@ def projection_head(channels: int, seed: int) -> nn.Module:
 
 def make_optimizer(network: nn.Module, settings: ModelSettings) -> torch.optim.Optimizer:
     """Return the optimiser, fused: one kernel over all parameters."""
-    rates = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
+    rates: dict[str, Any] = {
+        "lr": settings.lr,
+        "weight_decay": settings.weight_decay,
+        "fused": True,
+    }
     if settings.optimizer == "sgd":
         return torch.optim.SGD(network.parameters(), momentum=SGD_MOMENTUM, **rates)
     return torch.optim.Adam(network.parameters(), **rates)

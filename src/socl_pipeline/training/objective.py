@@ -31,7 +31,7 @@ class Objective(Protocol):
         """
         ...
 
-    def loss(self, encoded: Mapping[str, Tensor], draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, encoded: dict[str, Tensor], draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a whole batch (a scalar), and scalars to watch."""
         ...
 

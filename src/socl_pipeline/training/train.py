@@ -51,7 +51,7 @@ class Task:
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Train a model; returns what it was trained on and how it ended."""
-    settings = job.config.models[job.names["model"]]
+    settings = job.config.model(job.names["model"])
     path.mkdir(parents=True, exist_ok=True)
     threads = max(1, min(job.workers or 1, os.cpu_count() or 1))
     task = Task(settings, job.input("patches").resolve(), path, threads, job.recipe.metadata())

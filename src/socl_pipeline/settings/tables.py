@@ -1,0 +1,110 @@
+"""Stage `table`: variants of datasets, models and trackers, and the tables that compare them.
+
+The tables of the paper and what they need are data in `socl_pipeline/tables/paper.yaml`; a config
+adds its own in the same form.
+"""
+
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from socl_pipeline.settings.section import Name, OwnName, Section
+
+Delta = dict[str, Any]
+Metric = Literal["auc", "precision", "mean_iou"]
+
+
+class VariantSettings(Section):
+    """Named changes: `BASE__VARIANT` is the entry BASE with the variant's values laid over it."""
+
+    datasets: dict[OwnName, Delta] = Field({}, description="Values laid over a dataset's.")
+    models: dict[OwnName, Delta] = Field(
+        {}, description="Values laid over a model's; a new `kind` keeps the keys that it shares."
+    )
+    trackers: dict[OwnName, Delta] = Field(
+        {}, description="Values laid over a tracker's, also where a model variant has the name."
+    )
+
+
+class ColumnSettings(Section):
+    """One column of a table, or the point of a curve: what it changes."""
+
+    label: str
+    x: float | None = Field(None, description="Where it lies on the axis of a figure.")
+    dataset: Name | None = Field(None, description="Variants of the dataset: `boxes__budget1`.")
+    model: Name | None = Field(
+        None, description="Variants of the model, or of the tracker that runs on it."
+    )
+
+
+class RowSettings(ColumnSettings):
+    """One row of a table, or a curve: what it changes, before its columns do."""
+
+    columns: tuple[ColumnSettings, ...] | None = Field(
+        None, description="Instead of the table's; an empty list: one figure for the whole row."
+    )
+
+
+class PaperFigures(Section):
+    """What the paper printed, by row."""
+
+    benchmark: str
+    metric: str
+    columns: tuple[str, ...] = Field((), description="Of each row's figures; none: one a row.")
+    rows: dict[str, tuple[float | None, ...]]
+
+
+class TableSettings(Section):
+    """A table or figure: rows, columns, and what the paper says."""
+
+    title: str
+    note: str = Field("", description="Said below the table.")
+    axis: str = Field("", description="What the columns are.")
+    columns: tuple[ColumnSettings, ...] | Literal["hours"] = Field(
+        (), description="hours: one column for each of `tables.hours`."
+    )
+    rows: tuple[RowSettings, ...] = Field(min_length=1)
+    metrics: tuple[Metric, ...] = Field(("auc",), min_length=1)
+    curves: bool = Field(False, description="Draw curves over the axis instead of a table.")
+    paper: tuple[PaperFigures, ...] = ()
+
+
+class TablesSettings(Section):
+    """Stage `table`: what the tables compare."""
+
+    model: OwnName | None = Field(None, description="In `models`; none: the first of kind socl.")
+    tracker: OwnName | None = Field(
+        None, description="In `trackers`; none: the first of kind siamfc on that model."
+    )
+    dataset: OwnName | None = Field(None, description="Of `snakemake table_1`; none: the first.")
+    benchmarks: tuple[OwnName, ...] | None = Field(
+        None, min_length=1, description="None: all of them."
+    )
+    seeds: int = Field(
+        1, ge=1, description="Every model is trained with the seeds 0 to n - 1: mean and spread."
+    )
+    hours: tuple[float, ...] = Field(
+        (110, 220, 440, 880),
+        min_length=1,
+        description="Annotation budgets (paper 4.3): `budget1` is the first.",
+    )
+    own: dict[OwnName, TableSettings] = Field(
+        {}, description="Tables of your own; one of a known name takes its place."
+    )
+
+
+class PackagedTables(Section):
+    """The content of `tables/paper.yaml`."""
+
+    variants: VariantSettings
+    tables: dict[OwnName, TableSettings]
+
+
+@lru_cache(maxsize=1)
+def packaged_tables() -> PackagedTables:
+    """Return the tables of the paper and the variants that they compare."""
+    text = resources.files("socl_pipeline.tables").joinpath("paper.yaml").read_text("utf-8")
+    return PackagedTables.model_validate(yaml.safe_load(text))

@@ -1,0 +1,1 @@
+"""Tables and figures that compare trainings: the paper's, and a user's own."""

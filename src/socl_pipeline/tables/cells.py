@@ -1,0 +1,97 @@
+"""What a table needs: for each of its cells a dataset and the trackers of all seeds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.settings import ColumnSettings, Config, RowSettings, TableSettings
+from socl_pipeline.settings.derived import derived_name, simplest
+
+HOURS = "hours"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table: where it stands, and the runs whose scores it is the mean of.
+
+    column: its label, None where a row has a single figure; x: its place on a figure's axis.
+    trackers: one for each seed; runs that are equal have the same names, in every table.
+    """
+
+    row: str
+    column: str | None
+    x: float | None
+    dataset: str
+    trackers: tuple[str, ...]
+
+    def role(self, benchmark: str, tracker: str) -> str:
+        """Return the name of a run's track among the inputs of stage `table`."""
+        return f"{benchmark}/{self.dataset}/{tracker}"
+
+
+def table_cells(config: Config, dataset: str, table: str) -> list[Cell]:
+    """Return the cells of a table for a dataset, row by row.
+
+    Raises InputError for a table, variant or tracker that the config does not have.
+    """
+    settings = config.table(table)
+    tracker = base_tracker(config)
+    return [
+        _cell(config, dataset, tracker, row, column)
+        for row in settings.rows
+        for column in _columns(config, settings, row)
+    ]
+
+
+def base_tracker(config: Config) -> str:
+    """Return the tracker that tables vary. Raises InputError if the config has none."""
+    tables = config.tables
+    model = tables.model or next((n for n, m in config.models.items() if m.kind == "socl"), None)
+    if tables.tracker is not None:
+        return tables.tracker
+    for name, tracker in config.trackers.items():
+        if tracker.kind == "siamfc" and model is not None and tracker.model == model:
+            return name
+    raise InputError(
+        f"tables need a tracker of kind siamfc on the model {model!r}: name one in trackers"
+    )
+
+
+def table_benchmarks(config: Config) -> tuple[str, ...]:
+    """Return the benchmarks that tables are scored on. Raises InputError if there is none."""
+    names = config.tables.benchmarks or tuple(config.benchmarks)
+    if not names:
+        raise InputError("tables need a benchmark to score on: name one in benchmarks")
+    return names
+
+
+def _columns(
+    config: Config, table: TableSettings, row: RowSettings
+) -> Iterator[ColumnSettings | None]:
+    columns = table.columns if row.columns is None else row.columns
+    if columns == HOURS:
+        for i, hours in enumerate(config.tables.hours, start=1):
+            yield ColumnSettings(label=f"{hours:g} h", x=hours, dataset=f"budget{i}")
+    else:
+        yield from columns or (None,)  # type: ignore[misc]
+
+
+def _cell(
+    config: Config, dataset: str, tracker: str, row: RowSettings, column: ColumnSettings | None
+) -> Cell:
+    label, x = (column.label, column.x) if column else (None, None)
+    variants = (row.model, column.model if column else None)
+    trackers = (derived_name(tracker, *variants, f"seed{i}") for i in range(config.tables.seeds))
+    source = derived_name(dataset, row.dataset, column.dataset if column else None)
+    return Cell(
+        row=row.label,
+        column=label,
+        x=x,
+        dataset=simplest(config.dataset, source),
+        trackers=tuple(simplest(config.tracker, name) for name in trackers),
+    )
+
+
+def base_dataset(config: Config) -> str:
+    """Return the dataset of `snakemake table_1`."""
+    return config.tables.dataset or next(iter(config.datasets))

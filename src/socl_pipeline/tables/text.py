@@ -1,0 +1,220 @@
+"""A table's results as text: grids in the paper's form, Markdown, and CSV."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+from socl_pipeline.settings import PaperFigures, TableSettings
+from socl_pipeline.tables.results import METRICS, Result
+
+NOT_COMPARABLE = (
+    "The paper trained on GOT-10k; its benchmarks are named with its figures. Figures of other "
+    "training data, budgets or benchmarks cannot be compared with them; the order of rows can."
+)
+ANY = "any"
+CELL_COLUMNS = (
+    *("row", "column", "x", "benchmark", "metric", "dataset", "tracker", "seed"),
+    *("videos", "epochs", "steps", "value", "mean", "spread", "difference", "low", "high"),
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run was trained on and for how long; None for an untrained network."""
+
+    dataset: str
+    videos: int | None
+    steps: int | None
+    epochs: int | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One block of a table: a title, a header, and rows of the same length."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def grids(settings: TableSettings, results: Sequence[Result]) -> list[Grid]:
+    """Return the table in the paper's form, with the paper's own figures.
+
+    Without an axis: one block, rows by benchmark and metric. With one: a block for each benchmark
+    and metric, rows by column, and one for each of the paper's.
+    """
+    if not any(r.cell.column for r in results):
+        return [_plain(settings, results)]
+    own = [_over_axis(settings, name, found) for name, found in _blocks(results).items()]
+    return own + [_paper(settings, figures) for figures in settings.paper]
+
+
+def _plain(settings: TableSettings, results: Sequence[Result]) -> Grid:
+    blocks = _blocks(results)
+    papers = [f"paper: {p.metric} on {p.benchmark}" for p in settings.paper]
+    rows = []
+    for row in settings.rows:
+        found = [next(r for r in block if r.cell.row == row.label) for block in blocks.values()]
+        printed = [_printed(p, p.rows.get(row.label, (None,))[0]) for p in settings.paper]
+        rows.append((row.label, *map(shown, found), *printed))
+    return Grid("", ("", *blocks, *papers), tuple(rows))
+
+
+def _over_axis(settings: TableSettings, title: str, results: Sequence[Result]) -> Grid:
+    columns = _columns(results)
+    rows = []
+    for row in settings.rows:
+        found = {r.cell.column: shown(r) for r in results if r.cell.row == row.label}
+        rows.append((row.label, *(found.get(c, "") for c in columns)))
+    header = (settings.axis, *(ANY if c is None else c for c in columns))
+    return Grid(title, header, tuple(rows))
+
+
+def _columns(results: Sequence[Result]) -> list[str | None]:
+    """Return the labels of all rows' columns, along the axis if they have places on it."""
+    known = {r.cell.column: r.cell.x for r in results}
+    if all(x is not None for column, x in known.items() if column is not None):
+        return sorted(known, key=lambda c: (c is None, known[c]))
+    return list(known)
+
+
+def _paper(settings: TableSettings, figures: PaperFigures) -> Grid:
+    columns = figures.columns or (ANY,)
+    rows = tuple((row, *(_printed(figures, v) for v in vs)) for row, vs in figures.rows.items())
+    title = f"The paper: {figures.metric} on {figures.benchmark}"
+    return Grid(title, (settings.axis, *columns), rows)
+
+
+def _blocks(results: Sequence[Result]) -> dict[str, list[Result]]:
+    blocks: dict[str, list[Result]] = {}
+    for result in results:
+        blocks.setdefault(f"{METRICS[result.metric]} on {result.benchmark}", []).append(result)
+    return blocks
+
+
+def shown(result: Result) -> str:
+    """Return a result as the table shows it: 61.2, or 61.2 ± 0.8 over seeds."""
+    spread = "" if result.spread is None else f" ± {result.spread:.1f}"
+    return f"{result.mean:.1f}{spread}"
+
+
+def _printed(figures: PaperFigures, value: float | None) -> str:
+    """Return one of the paper's figures with as many digits as it prints: EAO is a share."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if figures.metric == "EAO" else f"{value:.1f}"
+
+
+def markdown(
+    settings: TableSettings,
+    results: Sequence[Result],
+    sequences: Mapping[str, int],
+    trainings: Sequence[Training],
+) -> str:
+    """Return the table as Markdown: the blocks, what they were made from, and differences.
+
+    sequences: how many each benchmark has. trainings: of every run.
+    """
+    parts = [f"# {settings.title}"]
+    for grid in grids(settings, results):
+        if grid.title:
+            parts.append(f"**{grid.title}**")
+        parts.append("\n".join(_markdown_rows(grid)))
+    parts += [settings.note] if settings.note else []
+    parts.append(made_from(results, sequences, trainings))
+    parts += [NOT_COMPARABLE] if settings.paper else []
+    if differences := list(_differences(results)):
+        parts.append("Differences, with their 95 % interval over sequences (paired bootstrap):")
+        parts.append("\n".join(differences))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_rows(grid: Grid) -> Iterator[str]:
+    yield "| " + " | ".join(grid.header) + " |"
+    yield "|---|" + "---:|" * (len(grid.header) - 1)
+    for row in grid.rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+def made_from(
+    results: Sequence[Result], sequences: Mapping[str, int], trainings: Sequence[Training]
+) -> str:
+    """Return the sentences that say what the figures are of."""
+    seeds = len(results[0].cell.trackers)
+    trained = [t for t in trainings if t.steps is not None]
+    datasets = ", ".join(f"`{d}`" for d in dict.fromkeys(t.dataset for t in trained))
+    benchmarks = ", ".join(f"`{b}` ({n} sequences)" for b, n in sequences.items())
+    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    lengths = ", ".join(
+        f"{_range([getattr(t, unit) for t in trained])} {unit}"
+        for unit in ("videos", "epochs", "steps")
+    )
+    training = f"trained on {datasets} ({lengths})" if trained else "untrained"
+    return f"Ours, in percent: {over}; {training}; one-pass evaluation on {benchmarks}."
+
+
+def _range(values: Sequence[int | None]) -> str:
+    known = [v for v in values if v is not None]
+    if not known:
+        return "?"
+    return f"{min(known)}" if min(known) == max(known) else f"{min(known)} to {max(known)}"
+
+
+def _differences(results: Sequence[Result]) -> Iterator[str]:
+    for r in results:
+        if r.difference is not None:
+            place = ", ".join(filter(None, (r.cell.row, r.cell.column)))
+            d = r.difference
+            yield (
+                f"- {METRICS[r.metric]} on {r.benchmark}, {place}: "
+                f"{d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+            )
+
+
+def table_csv(settings: TableSettings, results: Sequence[Result]) -> str:
+    """Return the blocks as one CSV: what the figures are, the row, and a column for each column.
+
+    The spread over seeds, where there is one, is in a row of its own below.
+    """
+    blocks = grids(settings, results)
+    columns = list(dict.fromkeys(c for g in blocks for c in g.header[1:]))
+    lines: list[list[str]] = [["figures", "row", *columns]]
+    for grid in blocks:
+        for label, *texts in grid.rows:
+            found = dict(zip(grid.header[1:], texts, strict=True))
+            parts = {c: found.get(c, "").partition(" ± ") for c in columns}
+            lines.append([grid.title, label, *(parts[c][0] for c in columns)])
+            if any(p[2] for p in parts.values()):
+                spread = [parts[c][2] for c in columns]
+                lines.append([grid.title, f"{label}: standard deviation", *spread])
+    return _csv(lines)
+
+
+def cells_csv(results: Sequence[Result], trainings: Mapping[str, Training]) -> str:
+    """Return one line for each run's score: where it stands, what it is of, and its value.
+
+    trainings: by the role of a run. The mean, spread and difference are of the run's cell.
+    """
+    lines: list[Sequence[str]] = [CELL_COLUMNS]
+    for r in results:
+        c, d = r.cell, r.difference
+        gap = (d.mean, d.low, d.high) if d else (None, None, None)
+        for seed, (tracker, value) in enumerate(zip(c.trackers, r.seeds, strict=True)):
+            t = trainings[c.role(r.benchmark, tracker)]
+            place = (c.row, c.column, c.x, r.benchmark, r.metric, c.dataset, tracker, seed)
+            figures = (float(value), r.mean, r.spread, *gap)
+            lines.append([_field(v) for v in (*place, t.videos, t.epochs, t.steps, *figures)])
+    return _csv(lines)
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    stream = StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    return stream.getvalue()
