@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.models import ResNet18, build_backbone, load_imagenet, save_weights
+from socl_pipeline.models import build_backbone, load_pretrained, save_weights
 from socl_pipeline.models.device import choose_device
 from socl_pipeline.patches.augment import boxes_in_windows, cut_windows, draw_windows, jitter_colour
 from socl_pipeline.patches.loader import PatchBatch, decoded_ahead, draw_pair, epoch_batches
@@ -104,8 +104,8 @@ class Trainer:
                 f"{len(patches.videos)}"
             )
         backbone = build_backbone(settings.backbone, settings.seed)
-        if isinstance(backbone, ResNet18) and isinstance(settings.weights, Path):
-            load_imagenet(backbone, settings.weights)
+        if settings.weights is not None:
+            load_pretrained(backbone, settings.weights)
         self.grid = feature_grid(backbone.eval(), settings.window)
         self.network = nn.ModuleDict({"backbone": backbone})
         if settings.projection_head:
