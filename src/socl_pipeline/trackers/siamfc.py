@@ -84,6 +84,10 @@ class SiamFCSettings(BaseModel):
     out_scale: float = Field(
         default=1e-3, gt=0, description="Factor on the plain correlation (siamfc-pytorch)."
     )
+    precision: Literal["float32", "bf16"] = Field(
+        default="float32",
+        description="Of the backbone (bf16: autocast); the response is always float32.",
+    )
     template_border: int | None = Field(
         default=None,
         ge=0,
@@ -177,7 +181,10 @@ class SiamFC:
         """Return features (N, C, H', W') of patches (N, H, W, 3), as the settings ask."""
         # Permuting the axes of images is already the channels_last format.
         batch = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2).float()
-        features: Tensor = self._backbone(batch)
+        bf16 = self.settings.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            features: Tensor = self._backbone(batch)
+        features = features.float()
         if self.settings.normalize == "cell":
             features = functional.normalize(features, dim=1)
         return features
