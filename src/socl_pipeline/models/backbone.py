@@ -1,8 +1,12 @@
 """What every feature extractor of this package offers."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
+
+Precision = Literal["float32", "bf16"]
 
 
 class Backbone(nn.Module, ABC):
@@ -22,3 +26,13 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of raw RGB images."""
+
+
+def extract(network: nn.Module, images: Tensor, precision: Precision) -> Tensor:
+    """Return the features of images (N, 3, H, W), computed in bfloat16 where precision says so.
+
+    The channels go last: grouped and small convolutions are up to twice as fast that way.
+    """
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        features: Tensor = network(images.contiguous(memory_format=torch.channels_last))
+        return features

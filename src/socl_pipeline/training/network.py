@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from socl_pipeline.models import Backbone
+from socl_pipeline.models.backbone import Precision, extract
 from socl_pipeline.settings import ModelSettings
 
 PROJECTION_CHANNELS = 64  # supplement J
@@ -16,19 +17,17 @@ DECAY = 0.1  # paper 4.1
 class Network(nn.Module):
     """A backbone and, for the loss alone, its projection head."""
 
-    def __init__(self, backbone: Backbone, head: nn.Module | None, precision: str) -> None:
-        """Take the parts; precision bf16 computes in bfloat16 where that is safe."""
+    def __init__(self, backbone: Backbone, head: nn.Module | None, precision: Precision) -> None:
+        """Take the parts, and the precision that they compute in."""
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self._bf16 = precision == "bf16"
+        self._precision = precision
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (B, C, H, W) of raw RGB images (B, 3, w, w)."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
-            # grouped and small convolutions are up to twice as fast with the channels last
-            features: Tensor = self.backbone(images.contiguous(memory_format=torch.channels_last))
-            return features if self.head is None else self.head(features)
+        features = extract(self.backbone, images, self._precision)
+        return features if self.head is None else extract(self.head, features, self._precision)
 
 
 def projection_head(channels: int, seed: int) -> nn.Module:

@@ -30,7 +30,7 @@ from socl_pipeline.training.history import History, Row, first_not_finite
 from socl_pipeline.training.network import learning_rate, make_optimizer
 from socl_pipeline.training.ranks import Ranks, distributed
 from socl_pipeline.training.split import MIN_TRAIN_VIDEOS, split_videos
-from socl_pipeline.training.validation import LocalisationPairs, draw_pairs, localisation
+from socl_pipeline.training.validation import LocalisationPairs, Searching, draw_pairs, localisation
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,8 @@ class Trainer:
             self.network.backbone.compile()
         self._parallel = distributed(self.network, self.ranks, device)
         self.optimizer = make_optimizer(self.network, settings)
+        cosine = getattr(settings, "similarity", "cosine") == "cosine"
+        self._searching = Searching(device, settings.precision, cosine)
         self.checkpoint = work / "checkpoint.pt"
         self.best: dict[str, Tensor] = {}
         self.state, self.history = State(), History()
@@ -248,7 +250,7 @@ class Trainer:
 
     def _validate(self, pairs: LocalisationPairs, writer: SummaryWriter | None) -> None:
         state = self.state
-        result = localisation(self.backbone, pairs, self.device)
+        result = localisation(self.backbone, pairs, self._searching)
         row = {"epoch": state.epoch, "step": self.steps_done} | result
         state.validation.append(row)
         _write_scalars(writer, "validation", result, self.steps_done)
