@@ -135,6 +135,28 @@ class TestEncode:
         assert exemplar.shape == (1, 3, 127, 127) and search.shape == (1, 3, 191, 191)
         assert not exemplar.any() and search.any()
 
+    def test_a_pair_is_flipped_together(self, network):
+        objective = BoxObjective(settings(), network, SIZE)
+        batch, draws = made_batch(2), objective.draw(2, np.random.default_rng(0))
+        boxes = torch.tensor([60.0, 70, 24, 20]).expand(2, 2, 4)
+        other_way = draws["shift"] * torch.tensor([-1, 1])
+        mirrored = draws | {"flip": torch.ones(2, dtype=torch.bool), "shift": other_way}
+        for plain, flipped in zip(
+            objective.windows(batch.images, boxes, draws),
+            objective.windows(batch.images, boxes, mirrored),
+            strict=True,
+        ):
+            torch.testing.assert_close(flipped, plain.flip(-1), atol=0.1, rtol=0)
+
+    def test_the_search_window_is_stretched_and_the_exemplar_is_not(self, network):
+        objective = BoxObjective(settings(), network, SIZE)
+        batch, draws = made_batch(1), objective.draw(1, np.random.default_rng(0))
+        boxes = torch.tensor([68.0, 68, 24, 24]).expand(1, 2, 4)
+        wider = draws | {"stretch": draws["stretch"] * 1.1}
+        before = objective.windows(batch.images, boxes, draws)
+        after = objective.windows(batch.images, boxes, wider)
+        assert torch.equal(before[0], after[0]) and not torch.allclose(before[1], after[1])
+
     def test_both_frames_have_the_colours_drawn_for_them(self, network):
         objective = BoxObjective(settings(augment={"colour": 0.5, "grey": 0.5}), network, SIZE)
         draws = objective.draw(6, np.random.default_rng(1))
