@@ -88,7 +88,9 @@ def cut_windows(images: Tensor, windows: Windows, window: int) -> Tensor:
     if images.device.type != "cpu":
         return sample_windows(images, windows, window)
     cut = torch.empty(len(images), window, window, 3)
-    _on_threads(kernels.cut, images.contiguous(), windows.corners, windows.sides, windows.flips, cut)
+    _on_threads(
+        kernels.cut, images.contiguous(), windows.corners, windows.sides, windows.flips, cut
+    )
     return cut.permute(0, 3, 1, 2)
 
 
