@@ -146,7 +146,9 @@ class Workers:
         self.pipes, self.processes = {}, []
         for variant in VARIANTS:
             self.pipes[variant], theirs = context.Pipe()
-            process = context.Process(target=worker, args=(theirs, variant, videos, window))
+            process = context.Process(
+                target=worker, args=(theirs, variant, videos, window), daemon=True
+            )
             process.start()
             theirs.close()
             self.processes.append(process)

@@ -70,6 +70,7 @@ def test_defaults_are_the_papers(raw_config):
         ("models.tiny.backbone", "vgg", "models.tiny.backbone: input should be 'alexnet_v1', 'res"),
         ("trackers.socl.model", "tiney", "trackers.socl.model: there is no model 'tiney': did you"),
         ("trackers.kcf.kind", "kfc", "trackers.kcf: "),
+        ("trackers.socl.weights", "imagenet", "leave out weights or model"),
         ("datasets", {}, "datasets: dictionary should have at least 1 item"),
         ("datasets.Bad Name", {"manifest": "x"}, "datasets.Bad Name"),
     ],

@@ -154,6 +154,12 @@ def test_shapes_of_the_samples():
     assert set(soft_samples(*batch(3), ABLATIONS["templates"], {})) == {"gst"}
 
 
+@pytest.mark.parametrize("shape", [(3, 2, L + 1), (3, 1, L), (3, L), (2, 2, L)])
+def test_maps_that_do_not_fit_the_features(shape):
+    with pytest.raises(ValueError, match="do not fit"):
+        soft_samples(batch(3)[0], torch.ones(shape, dtype=DOUBLE), FULL, noise())
+
+
 @EACH_ABLATION
 def test_gradient(options):
     features, top = batch(2, seed=4)

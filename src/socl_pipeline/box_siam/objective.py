@@ -4,6 +4,8 @@ A pair's first frame is the exemplar and its second the search window. Pairs com
 order, so each frame of a video is both, over the epochs.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,10 +22,11 @@ from socl_pipeline.box_siam.labels import distances, positives
 from socl_pipeline.box_siam.loss import balanced_bce, response_logits
 from socl_pipeline.box_siam.pseudo_boxes import level_set_boxes
 from socl_pipeline.models import Backbone
-from socl_pipeline.patches.augment import Draws, cut_windows, draw_colour, jitter_colour
+from socl_pipeline.patches.augment import cut_windows, draw_colour, jitter_colour
 from socl_pipeline.patches.loader import PatchBatch
 from socl_pipeline.settings import BceModelSettings
 from socl_pipeline.trackers.siamfc import PADDED_TEMPLATE_BORDER
+from socl_pipeline.training.objective import Draws
 
 
 class BoxObjective:
@@ -81,7 +84,7 @@ class BoxObjective:
             "box_px": sides,
         }
 
-    def loss(self, encoded: dict[str, Tensor], draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, encoded: Mapping[str, Tensor], draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean loss of the kept pairs, 0 if there are none, and means to watch.
 
         Watched: hit and box_px of the kept pairs, and kept, their share.
@@ -99,9 +102,10 @@ class BoxObjective:
         flips, pixels = draws["flip"], self.grid.pixels
         exemplar = exemplar_windows(boxes[:, 0], flips)
         search = search_windows(boxes[:, 1], flips, draws["shift"], draws["stretch"], pixels)
+        first, second = images[0::2].contiguous(), images[1::2].contiguous()  # compiled code cuts
         return (
-            _coloured(cut_windows(images[0::2], exemplar, EXEMPLAR_PX), draws, 0),
-            _coloured(cut_windows(images[1::2], search, pixels), draws, 1),
+            _coloured(cut_windows(first, exemplar, EXEMPLAR_PX), draws, 0),
+            _coloured(cut_windows(second, search, pixels), draws, 1),
         )
 
     def _boxes(self, batch: PatchBatch) -> tuple[Tensor, Tensor]:

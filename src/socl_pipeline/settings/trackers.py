@@ -32,9 +32,7 @@ class SiamFCTrackerSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "SiamFCTrackerSettings":
         if self.model is not None and self.weights is not None:
-            raise ValueError(
-                "weights are of an untrained network: leave out weights or model"
-            )
+            raise ValueError("weights are of an untrained network: leave out weights or model")
         return self
 
 
