@@ -37,6 +37,11 @@ def test_the_ablation_of_table_1_in_the_papers_order(cells):
     ]
 
 
+def test_seeds_begin_with_that_of_the_model(cells, raw_config):
+    raw_config["models"]["tiny"]["seed"] = 4
+    assert cells("table_1", seeds=2)[-1].trackers == ("socl", "socl__seed5")
+
+
 def test_budgets_are_columns(cells):
     found = cells("table_8", hours=[0.5, 2])
     assert [(c.column, c.x, c.dataset, c.trackers) for c in found] == [

@@ -3,8 +3,6 @@
 import re
 import subprocess
 
-import pytest
-
 OWN = {
     "title": "Own table",
     "rows": [{"label": "gst", "model": "gst"}, {"label": "full"}],
@@ -22,8 +20,7 @@ def test_tables_share_their_runs(fresh):
     # by two seeds: SoCL, GST, SNS, mix-up; with a head; BCE at five thresholds
     assert planned["train"] == planned["track"] == 2 * (4 + 1 + 5)
     assert planned["patches"] == planned["points"] == 1
-    both = jobs(fresh.run("table_2", "figure_9", "-n"))
-    assert (both["train"], both["patches"], both["proposals"]) == (2 * 4, 4, 2)
+    assert planned["table_1"] == planned["table_9"] == planned["figure_8"] == 1
 
 
 def test_a_table_of_ones_own_is_a_target(project):
@@ -49,32 +46,17 @@ def test_a_table_of_ones_own_is_a_target(project):
     assert jobs(project.run("own_table", "-n"))["train"] == 2
 
 
-def test_a_derived_run_is_a_target_like_any_other(fresh):
-    text = fresh.run("results/tiny__noise20/models/socl_siam__gst__seed1.summary.json", "-n")
+def test_a_derived_run_and_a_table_of_it_are_targets_like_any_other(fresh):
+    derived = "results/tiny__noise20/models/socl_siam__gst__seed1.summary.json"
+    fresh.edit(lambda c: c.update(tables={"hours": [0.1, 1]}))
+    text = fresh.run(derived, "table_2", "figure_9", "-n")
     planned = jobs(text)
-    assert planned["train"] == planned["points"] == 1
     assert "--dataset tiny__noise20 --model socl_siam__gst__seed1" in text
+    assert (planned["train"], planned["patches"], planned["proposals"]) == (1 + 4, 1 + 4, 1 + 2)
 
 
-@pytest.mark.parametrize(
-    ("target", "sentence"),
-    [
-        (
-            "results/tiny/models/socl_siam__gts.summary.json",
-            r"no variant 'gts': did you mean 'gst'",
-        ),
-        ("results/tiny__nois20/patches", r"no variant 'nois20': did you mean 'noise20'"),
-        ("results/tiny/tables/table_7", r"there is no table 'table_7' in the config; known: "),
-    ],
-)
-def test_a_wrong_name_is_named_before_any_job(fresh, target, sentence):
-    result = fresh.snakemake("--profile", "local", target)
+def test_a_wrong_name_is_named_before_any_job(fresh):
+    result = fresh.snakemake("--profile", "local", "results/tiny/models/socl_siam__gts")
     assert result.returncode == 1
-    assert re.search(sentence, result.stderr + result.stdout)
+    assert "no variant 'gts': did you mean 'gst'?" in result.stderr + result.stdout
     assert not (fresh.folder / "results").exists()
-
-
-def test_a_table_named_like_a_rule_is_refused(fresh):
-    fresh.edit(lambda c: c.update(tables={"own": {"train": OWN}}))
-    result = fresh.snakemake("--profile", "local", "all", "-n")
-    assert "tables.own.train: a rule has that name; choose another" in result.stderr

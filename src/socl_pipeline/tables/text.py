@@ -215,7 +215,7 @@ def cells_csv(results: Sequence[Result], trainings: Mapping[str, Training]) -> s
     for r in results:
         c, d = r.cell, r.difference
         gap = (d.mean, d.low, d.high) if d else (None, None, None)
-        for seed, (tracker, value) in enumerate(zip(c.trackers, r.seeds, strict=True)):
+        for seed, tracker, value in zip(c.seeds, c.trackers, r.seeds, strict=True):
             t = trainings[c.role(r.benchmark, tracker)]
             place = (c.row, c.column, c.x, r.benchmark, r.metric, c.dataset, tracker, seed)
             figures = (float(value), r.mean, r.spread, *gap)
