@@ -1,13 +1,18 @@
 """Which runs a table needs, and that tables share them."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Target
-from socl_pipeline.settings import validate_config
+from socl_pipeline.settings import load_config, validate_config
 from socl_pipeline.settings.tables import packaged_tables
 from socl_pipeline.tables.cells import base_dataset, base_tracker, table_benchmarks, table_cells
 
+ROOT = Path(__file__).parents[2]
 PAPER = ["table_1", "table_2", "table_6", "table_8", "table_9", "table_10"]
 PAPER += ["figure_7", "figure_8", "figure_9"]
 
@@ -119,3 +124,21 @@ def test_datasets_and_benchmarks_of_the_tables(raw_config):
     raw_config["benchmarks"], raw_config["tables"] = {}, {}
     with pytest.raises(InputError, match="tables need a benchmark to score on"):
         table_benchmarks(validate_config(raw_config, "test"))
+
+
+@pytest.mark.parametrize("name", ["demo", "got10k"])
+def test_the_tables_of_the_shipped_configs_resolve(name):
+    config = load_config(ROOT / f"config/{name}.yaml")
+    for table in config.known_tables:
+        for cell in table_cells(config, base_dataset(config), table):
+            config.for_dataset(cell.dataset)
+            assert all(config.tracker(t) for t in cell.trackers)
+
+
+def test_the_documented_table_is_valid_and_trains_what_is_said(raw_config):
+    text = (ROOT / "docs/tables.md").read_text().partition("## Your own")[2]
+    documented = re.search(r"```yaml\n(.*?)```", text, re.S)
+    config = validate_config(raw_config | yaml.safe_load(documented[1]), "docs/tables.md")
+    cells = table_cells(config, "demo", "table_temperature")
+    assert len({(c.dataset, c.trackers[0]) for c in cells}) == 6
+    assert {len(c.trackers) for c in cells} == {3}
