@@ -125,6 +125,32 @@ def test_truth_files_are_inputs_of_the_points(folder, demo, raw_config):
     assert sum(f.endswith("groundtruth.txt") for f in files) == 4
 
 
+def test_a_derived_dataset_has_the_config_of_its_base(folder, raw_config, tmp_path):
+    other = raw_config | {"datasets": {"other": raw_config["datasets"]["demo"]}}
+    (folder / "second.yaml").write_text(yaml.safe_dump(other))
+    plan = Plan({}, folder=folder)
+    assert plan.config("demo__boxes__budget1") is plan.config("demo")
+    assert list(plan.config("other__noise20").datasets) == ["other"]
+    assert plan.dataset_files("demo__boxes") == plan.dataset_files("demo")
+    assert plan.model_of("demo__boxes", "socl__gst__seed1") == "tiny__gst__seed1"
+    names = Wildcards(dataset="demo__boxes__budget1", model="tiny__bce")
+    fingerprint = plan.fingerprint("train", names)
+    plan.write_configs()
+    written = json.loads((tmp_path / "work/config/demo__boxes__budget1.json").read_text())
+    assert Plan(written, complete=True).fingerprint("train", names) == fingerprint
+
+
+def test_tables_are_known_by_name_and_may_not_be_named_like_a_rule(folder, raw_config):
+    row = {"title": "T", "rows": [{"label": "r"}]}
+    raw_config["tables"] = {"own": {"mine": row}}
+    tables = Plan(raw_config, complete=True).tables
+    assert tables["table_1"] == "results/demo/tables/table_1.summary.json"
+    assert "mine" in tables
+    raw_config["tables"] = {"own": {"train": row}}
+    with pytest.raises(InputError, match=r"tables\.own\.train: a rule has that name"):
+        Plan(raw_config, complete=True)
+
+
 def test_overlay_changes_neither_side():
     base, values = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}
     assert overlay(base, values) == {"a": {"b": 3, "c": 2}}

@@ -6,17 +6,8 @@ from socl_pipeline.pipeline.stages import STAGES, Target, all_targets, open_data
 from socl_pipeline.settings import validate_config
 from socl_pipeline.top.objectness.data import objectness_file
 
-ORDER = [
-    "points",
-    "proposals",
-    "top_maps",
-    "patches",
-    "train",
-    "track",
-    "scores",
-    "table",
-    "report",
-]
+ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores", "table"]
+ORDER += ["report"]
 
 
 def test_stages_in_the_order_of_the_data():
@@ -60,7 +51,12 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
         ("models.tiny.weights", "imagenet", {"train"}),
         ("trackers.kcf.name", "csrt", {"track"}),
         ("trackers.socl.normalize", "none", set()),
-        ("benchmarks.val.convention", "drop", {"scores"}),
+        ("benchmarks.val.convention", "drop", {"scores", "table"}),
+        ("datasets.demo.overrides", {"top_maps": {"nms": 0.5}}, {"top_maps"}),
+        ("datasets.demo.overrides", {"views": {"context": 4}}, {"proposals", "top_maps"}),
+        ("variants.models.gst", {"lr": 1e-5}, set()),
+        ("tables.hours", [1, 2], set()),
+        ("tables.seeds", 2, {"table"}),
         ("report.title", "Another", {"report"}),
         ("report.examples", 4, set()),
     ],

@@ -54,6 +54,8 @@ class Plan:
             if self._complete
             else self._load(folder / DEFAULT)
         )
+        for name in self.default.tables.own.keys() & {*STAGES, "all", "demo_data"}:
+            raise InputError(f"tables.own.{name}: a rule has that name; choose another")
         for name in self.default.datasets:
             self._check_sources(self.default, name)
 
@@ -153,12 +155,7 @@ class Plan:
 
     @property
     def tables(self) -> dict[str, str]:
-        """The summaries of the tables that can be asked for by name.
-
-        Raises InputError if a table of the config has the name of a rule.
-        """
-        for name in self.default.tables.own.keys() & {*STAGES, "all", "demo_data"}:
-            raise InputError(f"tables.own.{name}: a rule has that name; choose another")
+        """The summaries of the tables that can be asked for by name."""
         dataset = base_dataset(self.default)
         known = self.default.known_tables
         return {t: str(self.job("table", dataset=dataset, table=t).summary_path) for t in known}

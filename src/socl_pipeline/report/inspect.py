@@ -11,6 +11,7 @@ from socl_pipeline.pipeline.stages import open_dataset
 from socl_pipeline.report.frames import picture, pictures, save_frames
 from socl_pipeline.report.pictures import Image, png
 from socl_pipeline.settings import load_config
+from socl_pipeline.settings.derived import split_name
 from socl_pipeline.top.store.check import points_mismatch
 from socl_pipeline.top.store.inspect import describe, find_row, video_rows
 from socl_pipeline.top.store.store import TopStore
@@ -62,12 +63,12 @@ def _matching_points(store: TopStore, points: Path) -> pa.Table:
 
 
 def _dataset_root(config: Path, dataset: str) -> Path:
-    known = load_config(config).datasets
-    if dataset not in known:
+    known = load_config(config)
+    if split_name(dataset)[0] not in known.datasets:
         raise InputError(
             f"{config}: there is no dataset {dataset!r}; give --root, or --dataset and --config"
         )
-    return open_dataset(known[dataset]).root
+    return open_dataset(known.dataset(dataset)).root
 
 
 def _parsed(frame: str) -> tuple[str, int]:

@@ -84,7 +84,9 @@ class TablesSettings(Section):
         None, min_length=1, description="None: all of them."
     )
     seeds: int = Field(
-        1, ge=1, description="Every model is trained with the seeds 0 to n - 1: mean and spread."
+        1,
+        ge=1,
+        description="Every model is trained with so many seeds, from its own on: mean and spread.",
     )
     hours: tuple[float, ...] = Field(
         (110, 220, 440, 880),

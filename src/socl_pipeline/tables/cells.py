@@ -15,7 +15,7 @@ class Cell:
     """One figure of a table: where it stands, and the runs whose scores it is the mean of.
 
     column: its label, None where a row has a single figure; x: its place on a figure's axis.
-    trackers: one for each seed; runs that are equal have the same names, in every table.
+    trackers: one for each of the seeds; runs that are equal have the same names, in every table.
     """
 
     row: str
@@ -23,6 +23,7 @@ class Cell:
     x: float | None
     dataset: str
     trackers: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
 
     def role(self, benchmark: str, tracker: str) -> str:
         """Return the name of a run's track among the inputs of stage `table`."""
@@ -81,7 +82,10 @@ def _cell(
 ) -> Cell:
     label, x = (column.label, column.x) if column else (None, None)
     variants = (row.model, column.model if column else None)
-    trackers = (derived_name(tracker, *variants, f"seed{i}") for i in range(config.tables.seeds))
+    first = getattr(config.tracker(tracker), "model", None)
+    seed = config.model(first).seed if first else 0
+    seeds = range(seed, seed + config.tables.seeds)
+    trackers = (derived_name(tracker, *variants, f"seed{i}") for i in seeds)
     source = derived_name(dataset, row.dataset, column.dataset if column else None)
     return Cell(
         row=row.label,
@@ -89,6 +93,7 @@ def _cell(
         x=x,
         dataset=simplest(config.dataset, source),
         trackers=tuple(simplest(config.tracker, name) for name in trackers),
+        seeds=tuple(seeds),
     )
 
 

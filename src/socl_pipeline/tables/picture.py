@@ -10,11 +10,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from socl_pipeline.report.curves import OKABE_ITO, line_style
 from socl_pipeline.settings import TableSettings
+from socl_pipeline.tables.cells import HOURS
 from socl_pipeline.tables.results import METRICS, Result
 from socl_pipeline.tables.text import Grid
 
 _FONT = 10  # points
 _CHARACTER = 0.078  # inches, the mean width at that size
+_BOLD = 1.12  # times as wide
 _LINE = 0.27  # inches
 _MARGIN = 0.2  # inches
 _NOTE_LINE = 0.19  # inches
@@ -46,9 +48,10 @@ def table_picture(title: str, grids: Sequence[Grid], note: str) -> Figure:
 
 
 def _widths(grid: Grid) -> list[float]:
-    """Return the width of each column in inches."""
+    """Return the width of each column in inches; the header is bold."""
     columns = zip(grid.header, *grid.rows, strict=True)
-    return [_CHARACTER * (max(map(len, texts)) + 3) for texts in columns]
+    longest = (max(_BOLD * len(head), *map(len, texts)) for head, *texts in columns)
+    return [_CHARACTER * (length + 3) for length in longest]
 
 
 def _draw_grid(ax: Any, grid: Grid, widths: Sequence[float], y: float) -> float:
@@ -110,6 +113,7 @@ def _draw_panel(
     ticks: Mapping[float, str] = {
         r.cell.x: r.cell.column for r in results if r.cell.x is not None and r.cell.column
     }
+    handles = []
     for i, row in enumerate(settings.rows):
         own = [r for r in results if r.cell.row == row.label]
         color, dashes = line_style(i, colors)
@@ -117,17 +121,20 @@ def _draw_panel(
         spread = np.array([r.spread or 0.0 for r in own])
         mean = np.array([r.mean for r in own])
         if own[0].cell.x is None:
-            ax.axhline(mean[0], **line)
+            handles.append(ax.axhline(mean[0], **line))
             if spread[0]:
                 ax.axhspan(mean[0] - spread[0], mean[0] + spread[0], color=color, alpha=0.12, lw=0)
         else:
             x = [r.cell.x for r in own]
             bars = spread if spread.any() else None
-            ax.errorbar(x, mean, bars, **line, marker="o", markersize=5, capsize=3)
+            handles.append(ax.errorbar(x, mean, bars, **line, marker="o", markersize=5, capsize=3))
+    if settings.columns == HOURS:
+        ax.set_xscale("log")  # budgets are usually multiples of each other
     ax.set_xticks(list(ticks), list(ticks.values()))
+    ax.minorticks_off()
     ax.tick_params(labelsize=10)
     ax.grid(color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(x=0.06, y=0.12)
-    ax.legend(fontsize=9, handlelength=3.2, framealpha=0.9)
+    ax.legend(handles=handles, fontsize=9, handlelength=3.2, framealpha=0.9)

@@ -4,8 +4,10 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from math import isfinite
 
 from socl_pipeline.settings import PaperFigures, TableSettings
+from socl_pipeline.settings.derived import derived_name, split_name
 from socl_pipeline.tables.results import METRICS, Result
 
 NOT_COMPARABLE = (
@@ -125,7 +127,8 @@ def markdown(
     parts.append(made_from(results, sequences, trainings))
     parts += [NOT_COMPARABLE] if settings.paper else []
     if differences := list(_differences(results)):
-        parts.append("Differences, with their 95 % interval over sequences (paired bootstrap):")
+        base = f"`{_reference_label(results)}`"
+        parts.append(f"Differences to {base}, with 95 % intervals (sequences drawn in pairs):")
         parts.append("\n".join(differences))
     return "\n\n".join(parts) + "\n"
 
@@ -143,7 +146,7 @@ def made_from(
     """Return the sentences that say what the figures are of."""
     seeds = len(results[0].cell.trackers)
     trained = [t for t in trainings if t.steps is not None]
-    datasets = ", ".join(f"`{d}`" for d in dict.fromkeys(t.dataset for t in trained))
+    datasets = ", ".join(f"`{d}`" for d in dict.fromkeys(_unbudgeted(t.dataset) for t in trained))
     benchmarks = ", ".join(f"`{b}` ({n} sequences)" for b, n in sequences.items())
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     lengths = ", ".join(
@@ -154,6 +157,12 @@ def made_from(
     return f"Ours, in percent: {over}; {training}; one-pass evaluation on {benchmarks}."
 
 
+def _unbudgeted(dataset: str) -> str:
+    """Return a dataset's name without its budget, which the columns say."""
+    base, variants = split_name(dataset)
+    return derived_name(base, *(v for v in variants if not v.startswith("budget")))
+
+
 def _range(values: Sequence[int | None]) -> str:
     known = [v for v in values if v is not None]
     if not known:
@@ -161,11 +170,17 @@ def _range(values: Sequence[int | None]) -> str:
     return f"{min(known)}" if min(known) == max(known) else f"{min(known)} to {max(known)}"
 
 
+def _reference_label(results: Sequence[Result]) -> str:
+    """Return the row that the others are compared with, or in a single row the column."""
+    first = results[0].cell
+    return (len({r.cell.row for r in results}) == 1 and first.column) or first.row
+
+
 def _differences(results: Sequence[Result]) -> Iterator[str]:
     for r in results:
-        if r.difference is not None:
+        d = r.difference
+        if d is not None and isfinite(d.low):  # one sequence says nothing about others
             place = ", ".join(filter(None, (r.cell.row, r.cell.column)))
-            d = r.difference
             yield (
                 f"- {METRICS[r.metric]} on {r.benchmark}, {place}: "
                 f"{d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
@@ -200,7 +215,7 @@ def cells_csv(results: Sequence[Result], trainings: Mapping[str, Training]) -> s
     for r in results:
         c, d = r.cell, r.difference
         gap = (d.mean, d.low, d.high) if d else (None, None, None)
-        for seed, (tracker, value) in enumerate(zip(c.trackers, r.seeds, strict=True)):
+        for seed, tracker, value in zip(c.seeds, c.trackers, r.seeds, strict=True):
             t = trainings[c.role(r.benchmark, tracker)]
             place = (c.row, c.column, c.x, r.benchmark, r.metric, c.dataset, tracker, seed)
             figures = (float(value), r.mean, r.spread, *gap)

@@ -1,0 +1,144 @@
+"""Which runs a table needs, and that tables share them."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.stages import Target
+from socl_pipeline.settings import load_config, validate_config
+from socl_pipeline.settings.tables import packaged_tables
+from socl_pipeline.tables.cells import base_dataset, base_tracker, table_benchmarks, table_cells
+
+ROOT = Path(__file__).parents[2]
+PAPER = ["table_1", "table_2", "table_6", "table_8", "table_9", "table_10"]
+PAPER += ["figure_7", "figure_8", "figure_9"]
+
+
+@pytest.fixture
+def cells(raw_config):
+    """A function that returns the cells of a table of the small config."""
+
+    def of(table, **tables):
+        raw_config["tables"] = tables
+        return table_cells(validate_config(raw_config, "test"), "demo", table)
+
+    return of
+
+
+def test_the_papers_tables_are_known():
+    assert list(packaged_tables().tables) == [*PAPER, "table_baselines"]
+
+
+def test_the_ablation_of_table_1_in_the_papers_order(cells):
+    runs = [(c.row, c.column, c.dataset, c.trackers) for c in cells("table_1", seeds=2)]
+    assert runs == [
+        ("GST", None, "demo", ("socl__gst", "socl__gst__seed1")),
+        ("+ SNS", None, "demo", ("socl__sns", "socl__sns__seed1")),
+        ("+ negative mix-up", None, "demo", ("socl__mixup", "socl__mixup__seed1")),
+        ("+ LST (SoCL)", None, "demo", ("socl", "socl__seed1")),
+    ]
+
+
+def test_seeds_begin_with_that_of_the_model(cells, raw_config):
+    raw_config["models"]["tiny"]["seed"] = 4
+    assert cells("table_1", seeds=2)[-1].trackers == ("socl", "socl__seed5")
+
+
+def test_budgets_are_columns(cells):
+    found = cells("table_8", hours=[0.5, 2])
+    assert [(c.column, c.x, c.dataset, c.trackers) for c in found] == [
+        ("0.5 h", 0.5, "demo__boxes__sparse_frames__budget1", ("socl__bce",)),
+        ("2 h", 2.0, "demo__boxes__sparse_frames__budget2", ("socl__bce",)),
+        ("0.5 h", 0.5, "demo__budget1", ("socl",)),
+        ("2 h", 2.0, "demo__budget2", ("socl",)),
+    ]
+
+
+def test_a_row_may_have_columns_of_its_own_or_none(cells):
+    assert {c.row: c.column for c in cells("figure_8")}["SoCL"] is None
+    assert [c.x for c in cells("figure_7") if c.row == "smallest LST mass"] == [0.3, 0.5, 0.7, 0.9]
+
+
+def test_equal_runs_have_one_name_in_all_tables(cells):
+    names = [{(c.dataset, t) for c in cells(table) for t in c.trackers} for table in PAPER]
+    ours = ("demo", "socl")
+    assert [table for table, own in zip(PAPER, names, strict=True) if ours in own] == [
+        *("table_1", "table_9", "figure_7", "figure_8")
+    ]
+    assert cells("table_2") == cells("figure_9")
+
+
+def test_every_figure_of_the_paper_belongs_to_a_row(cells):
+    for name, table in packaged_tables().tables.items():
+        labels = {row.label for row in table.rows}
+        for figures in table.paper:
+            assert set(figures.rows) == labels & set(figures.rows), name
+            width = {len(values) for values in figures.rows.values()}
+            assert width == {len(figures.columns) or 1}, name
+
+
+def test_a_table_reads_the_tracks_of_its_cells(make_job, raw_config):
+    raw_config["tables"] = {"seeds": 2, "hours": [1]}
+    targets = {j.target for j in make_job("table", table="table_2").inputs.values()}
+    assert targets == {
+        Target.of("track", dataset=d, benchmark="val", tracker=t)
+        for d, t in [
+            ("demo__boxes__budget1", "socl__bce"),
+            ("demo__boxes__budget1", "socl__bce__seed1"),
+            ("demo__budget1", "socl"),
+            ("demo__budget1", "socl__seed1"),
+        ]
+    }
+
+
+def test_jobs_of_other_datasets_have_their_own_config(make_job):
+    table = make_job("table", table="table_baselines")
+    priors = {j.target.names[0][1]: j.config.top_maps.prior for j in table.inputs.values()}
+    assert priors == {"demo": "top", "demo__boxes": "boxes", "demo__gaussian": "gaussian"}
+    upstream = [t for t in table.with_upstream() if t.stage == "proposals"]
+    assert {t.names[0][1] for t in upstream} == {"demo"}, "other priors read none"
+
+
+def test_what_tables_vary_can_be_chosen(raw_config):
+    raw_config["trackers"]["second"] = {"kind": "siamfc", "model": "tiny"}
+    assert base_tracker(validate_config(raw_config, "test")) == "socl"
+    raw_config["tables"] = {"tracker": "second"}
+    assert base_tracker(validate_config(raw_config, "test")) == "second"
+    raw_config["models"]["other"] = {}
+    raw_config["tables"] = {"model": "other"}
+    with pytest.raises(InputError, match=r"tables need a tracker of kind siamfc on .* 'other'"):
+        base_tracker(validate_config(raw_config, "test"))
+
+
+def test_datasets_and_benchmarks_of_the_tables(raw_config):
+    raw_config["datasets"]["second"] = raw_config["datasets"]["demo"]
+    raw_config["benchmarks"]["two"] = raw_config["benchmarks"]["val"]
+    config = validate_config(raw_config, "test")
+    assert (base_dataset(config), table_benchmarks(config)) == ("demo", ("val", "two"))
+    raw_config["tables"] = {"dataset": "second", "benchmarks": ["two"]}
+    config = validate_config(raw_config, "test")
+    assert (base_dataset(config), table_benchmarks(config)) == ("second", ("two",))
+    raw_config["benchmarks"], raw_config["tables"] = {}, {}
+    with pytest.raises(InputError, match="tables need a benchmark to score on"):
+        table_benchmarks(validate_config(raw_config, "test"))
+
+
+@pytest.mark.parametrize("name", ["demo", "got10k"])
+def test_the_tables_of_the_shipped_configs_resolve(name):
+    config = load_config(ROOT / f"config/{name}.yaml")
+    for table in config.known_tables:
+        for cell in table_cells(config, base_dataset(config), table):
+            config.for_dataset(cell.dataset)
+            assert all(config.tracker(t) for t in cell.trackers)
+
+
+def test_the_documented_table_is_valid_and_trains_what_is_said(raw_config):
+    text = (ROOT / "docs/tables.md").read_text().partition("## Your own")[2]
+    documented = re.search(r"```yaml\n(.*?)```", text, re.S)
+    config = validate_config(raw_config | yaml.safe_load(documented[1]), "docs/tables.md")
+    cells = table_cells(config, "demo", "table_temperature")
+    assert len({(c.dataset, c.trackers[0]) for c in cells}) == 6
+    assert {len(c.trackers) for c in cells} == {3}

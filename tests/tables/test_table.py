@@ -1,0 +1,170 @@
+"""Stage `table` from synthetic tracks: its numbers, and what it writes.
+
+After a change that was meant: WRITE_GOLDEN=1 pytest tests/tables/test_table.py, look at the
+difference, and raise the stage's version.
+"""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.stages import Job, Stage
+from socl_pipeline.tables.cells import Cell
+from socl_pipeline.tables.results import table_results
+from socl_pipeline.trackers.track import SCHEMA
+
+# Pixels that each tracker is off, by the variants in its name; a seed adds its number.
+OFFSETS = {"gst": 24.0, "sns": 16.0, "mixup": 12.0, "head": 30.0}
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def offset(tracker):
+    variants = tracker.split("__")[1:]
+    seeds = [int(v.removeprefix("seed")) for v in variants if v.startswith("seed")]
+    return sum(OFFSETS.get(v, 0) for v in variants) + sum(seeds) + 6
+
+
+def write_tracks(job, path):
+    """Write the true boxes, moved to the right by the tracker's offset."""
+    columns = []
+    for name in job.benchmark.names():
+        boxes = job.benchmark.read(name).boxes
+        boxes[:, 0] += offset(job.names["tracker"])
+        n = len(boxes)
+        track = [[name] * n, np.arange(n, dtype=np.int32), *boxes.T, np.zeros(n)]
+        columns.append(pa.Table.from_arrays([pa.array(c) for c in track], schema=SCHEMA))
+    pq.write_table(pa.concat_tables(columns), path)
+    return {}
+
+
+@pytest.fixture
+def build(make_job, monkeypatch):
+    """A function that builds a table from synthetic tracks and returns its job."""
+    real = Stage.run
+
+    def run(self, job, path):
+        if self.name == "track":
+            return write_tracks(job, path)
+        if self.name in ("table", "scores"):
+            return real(self, job, path)
+        path.write_text(str(job.target))
+        return {"train_videos": 3, "steps": 8}
+
+    monkeypatch.setattr(Stage, "run", run)
+
+    def make(table, **options):
+        job = make_job("table", table=table, **options)
+        for target in dict.fromkeys(job.with_upstream()):
+            Job(job.whole, target, job.results, job.cache).execute()
+        return job
+
+    return make
+
+
+def rows(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+@pytest.mark.parametrize("table", ["table_1", "table_9"])
+def test_a_table_is_as_it_was_when_last_looked_at(build, raw_config, table):
+    raw_config["tables"] = {"seeds": 2}
+    output = build(table).output
+    for suffix in ("md", "csv"):
+        golden = GOLDEN / f"{table}.{suffix}"
+        if os.environ.get("WRITE_GOLDEN"):
+            golden.write_text((output / f"table.{suffix}").read_text())
+        assert (output / f"table.{suffix}").read_text() == golden.read_text()
+
+
+def test_each_run_has_its_line_with_what_it_was_trained_on(build, raw_config):
+    raw_config["tables"] = {"seeds": 2}
+    lines = rows(build("table_1").output / "cells.csv")
+    assert len(lines) == 4 * 2 * 2  # rows, seeds, metrics
+    second = next(line for line in lines if line["tracker"] == "socl__gst__seed1")
+    assert (second["row"], second["seed"], second["metric"]) == ("GST", "1", "auc")
+    assert (second["videos"], second["steps"], second["epochs"]) == ("3", "8", "2")
+    own = [float(line["value"]) for line in lines if line["row"] == "GST"][:2]
+    assert float(second["mean"]) == pytest.approx(np.mean(own), abs=1e-3)
+    assert float(second["spread"]) == pytest.approx(np.std(own, ddof=1), abs=1e-3)
+    assert own[0] > own[1], "the second seed is a pixel farther off"
+
+
+def test_values_are_means_over_sequences_of_the_benchmarks_scores(build, make_job):
+    build("table_1")
+    for tracker in ("socl", "kcf"):
+        make_job("track", tracker=tracker).execute()
+    auc = make_job("scores").execute().stats["auc"]["socl"]
+    lines = rows(make_job("table").output / "cells.csv")
+    (full,) = [x for x in lines if x["tracker"] == "socl" and x["metric"] == "auc"]
+    assert float(full["value"]) == pytest.approx(100 * auc, abs=0.01)
+
+
+@pytest.mark.parametrize("table", ["table_1", "table_9", "figure_7", "figure_8"])
+def test_pictures_are_drawn(build, raw_config, table):
+    raw_config["tables"] = {"seeds": 2}
+    job = build(table)
+    picture = cv2.imread(str(job.output / "table.png"))
+    height, width = picture.shape[:2]
+    assert 250 < height < 900 and 500 < width < 1300
+    border = np.concatenate([picture[:6].ravel(), picture[-6:].ravel(), picture[:, -6:].ravel()])
+    assert (border == 255).all(), "nothing runs over the edge"
+    assert (picture < 100).any()
+
+
+def test_a_palette_is_followed(build, raw_config):
+    raw_config["report"] = {"palette": ["#ff0000"]}
+    picture = cv2.imread(str(build("figure_7").output / "table.png"))
+    assert (picture == (0, 0, 255)).all(axis=2).sum() > 200
+
+
+def test_curves_of_a_budget_name_what_was_trained(build, raw_config):
+    raw_config["tables"] = {"hours": [0.1, 110]}
+    text = (build("figure_9").output / "table.md").read_text()
+    assert "| annotation time | 0.1 h | 110 h |" in text
+    assert "| Box-Siam | 52.0 |  |" in text, "the paper's"
+    assert "trained on `demo__boxes`, `demo` (3 videos, 2 epochs, 8 steps)" in text
+
+
+def test_tracks_of_other_videos_are_refused(build, make_job):
+    job = build("table_1")
+    path = job.input("val/demo/socl")
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(InputError, match=r"socl\.parquet: 3 boxes of .*, its truth has 4; run"):
+        job.stage.run(job, job.output)
+
+
+class Score:
+    def __init__(self, auc):
+        self.auc = auc
+
+
+def test_differences_are_paired_by_sequence():
+    cells = [Cell(row, None, None, "d", (row,)) for row in ("first", "second")]
+    first = [0.1, 0.9, 0.5]
+    runs = {"first": first, "second": [v + 0.02 for v in first]}
+    scores = {"b": {f"b/d/{k}": [Score(v) for v in vs] for k, vs in runs.items()}}
+    reference, other = table_results(cells, ["auc"], scores)
+    assert reference.difference is None
+    assert other.mean == pytest.approx(52) and other.spread is None
+    d = other.difference
+    assert (d.mean, d.low, d.high) == pytest.approx((2, 2, 2)), "each sequence differs alike"
+
+
+def test_columns_are_compared_with_the_first_row_or_else_with_the_first_column():
+    def differences(cells):
+        scores = {"b": {c.role("b", c.trackers[0]): [Score(0.5)] * 2 for c in cells}}
+        results = table_results(cells, ["auc"], scores)
+        return {(r.cell.row, r.cell.column): r.difference is not None for r in results}
+
+    single = [Cell("r", c, None, "d", (c,)) for c in "ab"]
+    assert differences(single) == {("r", "a"): False, ("r", "b"): True}
+    several = [*single, Cell("s", "b", None, "d", ("x",)), Cell("s", "c", None, "d", ("y",))]
+    assert [k for k, known in differences(several).items() if known] == [("s", "b")]
