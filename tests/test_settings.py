@@ -70,6 +70,7 @@ def test_defaults_are_the_papers(raw_config):
         ("models.tiny.backbone", "vgg", "models.tiny.backbone: input should be 'alexnet_v1', 'res"),
         ("trackers.socl.model", "tiney", "trackers.socl.model: there is no model 'tiney': did you"),
         ("trackers.kcf.kind", "kfc", "trackers.kcf: "),
+        ("trackers.socl.weights", "imagenet", "leave out weights or model"),
         ("datasets", {}, "datasets: dictionary should have at least 1 item"),
         ("datasets.Bad Name", {"manifest": "x"}, "datasets.Bad Name"),
     ],
@@ -164,3 +165,17 @@ def test_schema_file_is_up_to_date():
 def test_an_automatic_gain_is_recorded_as_the_number_that_it_means(raw_config, given, used):
     put(raw_config, "models.tiny.top_gain", given)
     assert validate_config(raw_config, "test").models["tiny"].top_gain == used
+
+
+def test_a_tracker_correlates_as_its_model_learnt(raw_config):
+    raw_config["models"]["tiny"]["window"] = 159
+    raw_config["models"]["box"] = {"kind": "bce"}
+    raw_config["trackers"]["box"] = {"kind": "siamfc", "model": "box"}
+    with pytest.raises(InputError, match="similarity: correlation; set normalize: none"):
+        validate_config(raw_config, "c.yaml")
+    raw_config["trackers"]["box"]["normalize"] = "none"
+    config = validate_config(raw_config, "c.yaml")
+    assert config.tracker("socl__bce").normalize == "none"
+    raw_config["models"]["box"]["similarity"] = "cosine"
+    with pytest.raises(InputError, match="similarity: cosine; set normalize: cell"):
+        validate_config(raw_config, "c.yaml")

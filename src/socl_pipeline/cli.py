@@ -379,6 +379,27 @@ def inspect(store: Path, config: Path, dataset: str | None, out: Path | None, **
 
 
 @cli.command()
+@click.option("--model", type=_PATH, required=True, help="Folder of a trained model.")
+@click.option("--output", type=_PATH, required=True, help="ONNX file to write.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=95),
+    default=255,
+    show_default=True,
+    help="Side of the images that the exporter tries, in pixels; the file takes any.",
+)
+def export(model: Path, output: Path, size: int) -> None:
+    """Write the backbone of a trained model as ONNX, for use without this package."""
+    from socl_pipeline.models import load_weights
+    from socl_pipeline.models.onnx_export import export_onnx
+    from socl_pipeline.trackers.build import WEIGHTS_FILE, load_backbone
+
+    backbone = load_backbone(model)
+    export_onnx(backbone, output, load_weights(model / WEIGHTS_FILE)[1], size)
+    click.echo(f"{output}: {backbone.channels} channels, stride {backbone.stride}", err=True)
+
+
+@cli.command()
 def schema() -> None:
     """Print the JSON schema of the config."""
     click.echo(schema_text(), nl=False)

@@ -6,8 +6,17 @@ from socl_pipeline.pipeline.stages import STAGES, Target, all_targets, open_data
 from socl_pipeline.settings import validate_config
 from socl_pipeline.top.objectness.data import objectness_file
 
-ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores", "table"]
-ORDER += ["report"]
+ORDER = [
+    "points",
+    "proposals",
+    "top_maps",
+    "patches",
+    "train",
+    "track",
+    "scores",
+    "table",
+    "report",
+]
 
 
 def test_stages_in_the_order_of_the_data():
@@ -48,6 +57,7 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
         ("models.tiny.lr", 1e-5, {"train"}),
         ("models.tiny.checkpoint_minutes", 9, set()),
         ("models.tiny.device", "auto", set()),
+        ("models.tiny.weights", "imagenet", {"train"}),
         ("trackers.kcf.name", "csrt", {"track"}),
         ("trackers.socl.normalize", "none", set()),
         ("benchmarks.val.convention", "drop", {"scores", "table"}),
@@ -90,6 +100,32 @@ def test_a_tracker_reads_its_model_only(make_job):
         Target.of("train", dataset="demo", model="tiny")
     }
     assert make_job("track", tracker="kcf").inputs == {}
+
+
+@pytest.mark.parametrize("stage", ["train", "track"])
+def test_the_content_of_pretrained_weights_counts(raw_config, make_job, tmp_path, stage):
+    raw_config["trackers"]["socl"] = entry = {"kind": "siamfc", "backbone": "resnet18"}
+    if stage == "train":
+        entry = raw_config["models"]["tiny"]
+    job = make_job(stage, raw=raw_config, tracker="socl")
+    assert "weights" not in job.stage.files(job)
+    random = job.fingerprint
+    found = {}
+    for name, content in {"a": b"1", "b": b"1", "c": b"2"}.items():
+        path = tmp_path / f"{name}.pth"
+        path.write_bytes(content)
+        entry["weights"] = str(path)
+        job = make_job(stage, raw=raw_config, tracker="socl")
+        found[name] = job.stage.files(job)["weights"]
+        assert job.fingerprint != random
+        assert "weights" not in job.params
+    assert found["a"] == found["b"] != found["c"]
+    path.unlink()
+    with pytest.raises(InputError, match=r"c\.pth: no such file, though the config names it"):
+        job.stage.files(job)
+    entry["weights"] = "imagenet"
+    job = make_job(stage, raw=raw_config, tracker="socl")
+    assert job.stage.files(job)["weights"] == "imagenet"
 
 
 def test_there_and_back_costs_a_link(make_job, raw_config, monkeypatch):

@@ -55,10 +55,10 @@ def maps():
     size, extent = 160, 32.0
     center = (size - extent) / 2
     batch = PatchBatch(
-        rng.integers(0, 256, (4, size, size, 3), dtype=np.uint8),
-        np.tile(np.float32([center, center, extent, extent]), (4, 1, 1)),
-        np.ones((4, 1), np.float32),
-        np.full(4, extent, np.float32),
+        torch.from_numpy(rng.integers(0, 256, (4, size, size, 3), dtype=np.uint8)),
+        torch.tensor([center, center, extent, extent]).repeat(4, 1, 1),
+        torch.ones(4, 1),
+        torch.full((4,), extent),
     )
     settings = SoclModelSettings(window=143)
     threads = torch.get_num_threads()

@@ -74,13 +74,15 @@ def test_rows_come_first():
         ("alexnet_v1", 127, CellGrid(39.5, 8.0, 6)),
         ("resnet18", 255, CellGrid(-7.5, 16.0, 16)),
         ("resnet18", 127, CellGrid(-7.5, 16.0, 8)),
+        ("squeezenet1_1", 255, CellGrid(11.5, 8.0, 29)),
+        ("squeezenet1_1", 127, CellGrid(11.5, 8.0, 13)),
     ],
 )
 def test_feature_grid(name, window, expected):
     assert feature_grid(build_backbone(name, seed=0).eval(), window) == expected
 
 
-@pytest.mark.parametrize("name", ["alexnet_v1", "resnet18"])
+@pytest.mark.parametrize("name", ["alexnet_v1", "resnet18", "squeezenet1_1"])
 def test_cells_lie_where_the_gradient_says(name):
     """The pixels that a feature cell depends on are centred where the grid puts the cell."""
     window = 255

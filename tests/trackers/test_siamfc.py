@@ -180,6 +180,18 @@ def test_plain_response_is_the_scaled_correlation(
     assert responses[0] == pytest.approx(expected.numpy(), rel=1e-3)
 
 
+def test_bf16_gives_nearly_the_same_boxes(
+    alexnet: Backbone, responses: list[NDArray[np.float32]]
+) -> None:
+    images, truth = moving_target(8)
+    exact, _ = run_sequence(SiamFC(alexnet), images, truth[0])
+    fast, _ = run_sequence(SiamFC(alexnet, SiamFCSettings(precision="bf16")), images, truth[0])
+    assert 0 < np.abs(fast - exact).max() < 1
+    plain, half = responses[0], responses[len(images) - 1]  # of the first update of each
+    assert half.dtype == np.float32
+    assert 1e-6 < np.abs(half - plain).max() < 0.02
+
+
 def test_init_forgets_and_results_repeat(alexnet: Backbone) -> None:
     images, truth = moving_target(3)
     tracker = SiamFC(alexnet)

@@ -5,7 +5,7 @@ from torch import nn
 
 from socl_pipeline.models import Backbone, build_backbone
 from socl_pipeline.training import validation
-from socl_pipeline.training.validation import draw_pairs, localisation
+from socl_pipeline.training.validation import Searching, draw_pairs, localisation
 
 SIZE = 320
 
@@ -51,7 +51,7 @@ def test_the_spot_is_found_wherever_the_window_lies(spots):
     pairs = draw_pairs(spots(), ["a", "b"], 100, seed=0)
     assert len(pairs.shifts) == 2 * validation.PAIRS_PER_VIDEO
     assert np.abs(pairs.shifts).max() > 20, "windows are shifted"
-    result = localisation(BlurredColour(), pairs, torch.device("cpu"))
+    result = localisation(BlurredColour(), pairs, Searching(torch.device("cpu")))
     assert result["hit_rate"] == 1
     assert result["mean_error_px"] < 5
 
@@ -60,15 +60,15 @@ def test_what_lies_off_the_click_is_missed_by_that_much(spots):
     """Exemplars show the spot at the centre, but in the searches it is 20 px off it."""
     pairs, moved = (draw_pairs(spots(o), ["a", "b"], 100, seed=0) for o in (0, 20))
     mixed = validation.LocalisationPairs(pairs.exemplars, moved.searches, pairs.shifts)
-    result = localisation(BlurredColour(), mixed, torch.device("cpu"))
+    result = localisation(BlurredColour(), mixed, Searching(torch.device("cpu")))
     assert result["mean_error_px"] == pytest.approx(20 * 2**0.5, abs=4)
     assert result["hit_rate"] == 0
 
 
 def test_batches_do_not_change_the_result(spots):
     pairs = draw_pairs(spots(), ["a", "b"], 100, seed=0)
-    first = localisation(BlurredColour(), pairs, torch.device("cpu"), batch=5)
-    again = localisation(BlurredColour(), pairs, torch.device("cpu"), batch=64)
+    first = localisation(BlurredColour(), pairs, Searching(torch.device("cpu")), batch=5)
+    again = localisation(BlurredColour(), pairs, Searching(torch.device("cpu")), batch=64)
     assert first == pytest.approx(again)
 
 
@@ -94,7 +94,7 @@ def test_real_backbones(spots, monkeypatch, name):
     backbone = build_backbone(name, seed=0).train()
     before = {k: v.clone() for k, v in backbone.state_dict().items()}
     pairs = draw_pairs(spots(), ["a"], 100, seed=0)
-    result = localisation(backbone, pairs, torch.device("cpu"))
+    result = localisation(backbone, pairs, Searching(torch.device("cpu")))
     assert 0 <= result["hit_rate"] <= 1
     assert result["mean_error_px"] < 60, "even random features find a coloured spot"
     assert backbone.training, "left as it was"

@@ -4,7 +4,9 @@ import torch
 
 from socl_pipeline.models.alexnet import AlexNetV1
 from socl_pipeline.models.backbone import Backbone
-from socl_pipeline.models.resnet import ResNet18, load_imagenet
+from socl_pipeline.models.pretrained import load_pretrained
+from socl_pipeline.models.resnet import ResNet18
+from socl_pipeline.models.squeezenet import SqueezeNet11
 from socl_pipeline.models.weights import load_weights, save_weights
 from socl_pipeline.settings import BackboneName
 
@@ -13,13 +15,18 @@ __all__ = [
     "Backbone",
     "BackboneName",
     "ResNet18",
+    "SqueezeNet11",
     "build_backbone",
-    "load_imagenet",
+    "load_pretrained",
     "load_weights",
     "save_weights",
 ]
 
-_BACKBONES: dict[BackboneName, type[Backbone]] = {"alexnet_v1": AlexNetV1, "resnet18": ResNet18}
+_BACKBONES: dict[BackboneName, type[Backbone]] = {
+    "alexnet_v1": AlexNetV1,
+    "resnet18": ResNet18,
+    "squeezenet1_1": SqueezeNet11,
+}
 
 
 def build_backbone(name: BackboneName, seed: int) -> Backbone:

@@ -34,13 +34,13 @@ def _block(
 class AlexNetV1(Backbone):
     """SiamFC's AlexNet: (N, 3, H, W) raw RGB 0..255 to (N, 256, H', W'), 2.336 M parameters.
 
-    Weights start Xavier-uniform with zero biases (siamfc-pytorch). Without padding, cell i is
-    centred at 43.5 + 8 i pixels from the image's edge.
+    Weights start Xavier-uniform with zero biases (siamfc-pytorch).
     """
 
     stride = 8
     channels = 256
     receptive_field = 87
+    offset = 43.5
     padded = False
 
     def __init__(self) -> None:

@@ -19,8 +19,14 @@ SECONDS_BETWEEN_LINES = 30.0
 class Progress:
     """Counts finished units of work; use as a context manager."""
 
-    def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
-        """Start at `done` of `total`; work done earlier does not count for the rate."""
+    def __init__(
+        self, title: str, total: int, unit: str, done: int = 0, quiet: bool = False
+    ) -> None:
+        """Start at `done` of `total`; work done earlier does not count for the rate.
+
+        quiet: count, but show nothing: of several processes one is enough.
+        """
+        self._quiet = quiet
         self.title, self.total, self.unit = title, total, unit
         self.done, self._initial = done, done
         self._start = self._last = time.monotonic()
@@ -28,6 +34,8 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         """Show the bar if standard error is a terminal."""
+        if self._quiet:
+            return self
         if sys.stderr.isatty():
             self._bar = tqdm(
                 total=self.total, initial=self.done, unit=f" {self.unit}", desc=self.title
@@ -54,6 +62,8 @@ class Progress:
             self._line(note)
 
     def _line(self, note: str = "") -> None:
+        if self._quiet:
+            return
         self._last = time.monotonic()
         seconds = max(self._last - self._start, 1e-9)
         rate = (self.done - self._initial) / seconds

@@ -5,7 +5,7 @@ The same table drives the command line, the fingerprints that Snakemake watches 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -282,12 +282,13 @@ def _prior_files(job: Job) -> dict[str, str]:
 
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
-    free = {"device", "checkpoint_minutes", "compile", "loader_workers", "weights"}
+    free = {"device", "processes", "checkpoint_minutes", "compile", "loader_workers", "weights"}
     return config.model(names["model"]).model_dump(mode="json", exclude=free)
 
 
 def _track_params(config: Config, names: Names) -> dict[str, Any]:
-    return config.tracker(names["tracker"]).model_dump(mode="json", exclude={"device", "model"})
+    free = {"device", "model", "weights"}
+    return config.tracker(names["tracker"]).model_dump(mode="json", exclude=free)
 
 
 def _track_inputs(config: Config, names: Names) -> dict[str, Target]:
@@ -320,7 +321,7 @@ def _table_params(config: Config, names: Names) -> dict[str, Any]:
     return {
         **names,
         "settings": config.table(names["table"]).model_dump(mode="json"),
-        "cells": [asdict(cell) for cell in cells],
+        "cells": [cell.plain() for cell in cells],
         "benchmarks": conventions,
         "palette": list(config.report.palette),
     }
@@ -359,9 +360,18 @@ def _benchmark_entry(config: Config, names: Names) -> Any:
     return config.benchmark(names["benchmark"]).model_dump(mode="json", include=where)
 
 
-def _initial_weights(job: Job) -> dict[str, str]:
-    path = job.config.model(job.names["model"]).weights
-    return {"weights": _file(path)} if isinstance(path, Path) else {}
+def _weights(entry: Any) -> dict[str, str]:
+    """Return what tells the pretrained weights of a model or tracker, if it has any."""
+    weights = getattr(entry, "weights", None)
+    if weights is None:
+        return {}
+    # published weights stay as they are: their file's name has the hash of its content
+    return {"weights": _file(weights) if isinstance(weights, Path) else weights}
+
+
+def _watched_by_tracks(config: Config, names: Names) -> Any:
+    weights = getattr(config.tracker(names["tracker"]), "weights", None)
+    return {"benchmark": _benchmark_entry(config, names), "weights": weights}
 
 
 def _from(stage: str) -> Callable[[Config, Names], dict[str, Target]]:
@@ -423,14 +433,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="train",
-            version=1,
+            version=2,
             function="socl_pipeline.training.train:run",
             names=("dataset", "model"),
             output="{dataset}/models/{model}",
             payload="model",
             params=_train_params,
             inputs=_from("patches"),
-            files=_initial_weights,
+            files=lambda job: _weights(job.config.model(job.names["model"])),
             watched=lambda config, names: config.model(names["model"]).weights,
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
             help="Train a model with the soft contrastive loss.",
@@ -444,8 +454,11 @@ STAGES: dict[str, Stage] = {
             payload="tracks.parquet",
             params=_track_params,
             inputs=_track_inputs,
-            files=lambda job: {"annotations": job.benchmark.digest()},
-            watched=_benchmark_entry,
+            files=lambda job: (
+                {"annotations": job.benchmark.digest()}
+                | _weights(job.config.tracker(job.names["tracker"]))
+            ),
+            watched=_watched_by_tracks,
             help="Run a tracker over a benchmark.",
         ),
         Stage(

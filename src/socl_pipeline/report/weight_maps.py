@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from socl_pipeline.models import Backbone
-from socl_pipeline.patches.augment import Windows, boxes_in_windows, cut_windows
+from socl_pipeline.patches.augment import boxes_in_windows, cut_windows, middle_windows
 from socl_pipeline.patches.loader import PatchBatch
+from socl_pipeline.patches.patch_set import Rows
 from socl_pipeline.report.pictures import (
     Image,
     draw_click,
@@ -61,7 +62,7 @@ def shown_videos(wanted: Sequence[str], packed: Collection[str], count: int) -> 
     return [v for v in wanted if v in packed] or sorted(packed)[:count]
 
 
-def spread_pair(frames: NDArray[np.integer], rows: list[int], max_gap: int) -> tuple[int, int]:
+def spread_pair(frames: NDArray[np.integer], rows: Rows, max_gap: int) -> tuple[int, int]:
     """Return two rows of a video as far apart as a training pair may be.
 
     frames: (n,) the frame of each of the rows. The first row is the one after a quarter of the
@@ -70,7 +71,7 @@ def spread_pair(frames: NDArray[np.integer], rows: list[int], max_gap: int) -> t
     first = len(rows) // 4
     gaps = np.abs(np.asarray(frames, np.int64) - int(frames[first]))
     second = int(np.where(gaps <= max_gap, gaps, -1).argmax())
-    return rows[first], rows[second]
+    return int(rows[first]), int(rows[second])
 
 
 def weight_maps(
@@ -82,14 +83,12 @@ def weight_maps(
     at which the model's training clipped its TOP maps (statistic `top_clip` of stage `train`).
     """
     window, count = settings.window, len(batch.images)
-    center = np.full((count, 2), batch.images.shape[1] / 2, np.float32)
-    side = np.full(count, min(window, batch.images.shape[1]), np.float32)
-    windows = Windows(center, side, np.zeros(count, bool))
+    windows = middle_windows(count, batch.images.shape[1], window, batch.images.device)
     with _one_thread(), torch.inference_mode():
         grid = feature_grid(backbone, window)
-        images = cut_windows(torch.from_numpy(batch.images), windows, window)
-        boxes = boxes_in_windows(torch.from_numpy(batch.boxes), windows, window)
-        maps = score_maps(boxes, torch.from_numpy(batch.scores), grid)
+        images = cut_windows(batch.images, windows, window)
+        boxes = boxes_in_windows(batch.boxes, windows, window)
+        maps = score_maps(boxes, batch.scores, grid)
         top = top_probability(maps, clip, settings.top_gain).unflatten(0, (-1, 2))
         features = backbone(images).flatten(2).unflatten(0, (-1, 2))
         similarities = similarity_maps(
@@ -98,15 +97,15 @@ def weight_maps(
             settings.sns_similarity,
             settings.temperature,
         )
-        sns = hard_negative_maps(similarities, top, settings.background_mass)[:, 0, 1]
-        background = background_selection(top[:, 1], settings.background_mass)
+        background = background_selection(top, settings.background_mass)
+        sns = hard_negative_maps(similarities, background)[:, 0, 1]
     cells = (grid.cells, grid.cells)
     shown = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     return WeightMaps(
         windows=shown.unflatten(0, (-1, 2)).numpy(),
         gst=top.unflatten(-1, cells).numpy(),
         sns=sns.unflatten(-1, cells).numpy(),
-        background=background.unflatten(-1, cells).numpy(),
+        background=background[:, 1].unflatten(-1, cells).numpy(),
         grid=grid,
     )
 

@@ -27,7 +27,7 @@ from socl_pipeline.settings.tables import (
 )
 from socl_pipeline.settings.top import ProposalSettings, TopMapSettings, ViewSettings
 from socl_pipeline.settings.trackers import TrackerSettings
-from socl_pipeline.settings.training import AnyModelSettings, PatchSettings
+from socl_pipeline.settings.training import AnyModelSettings, BceModelSettings, PatchSettings
 
 
 class ReportSettings(Section):
@@ -72,6 +72,7 @@ class Config(Section):
         for name, tracker in self.trackers.items():
             if model := getattr(tracker, "model", None):
                 self._refer(f"trackers.{name}.model", "model", split_name(model)[0], self.models)
+            self.tracker(name)
         given = self.tables
         self._refer("tables.model", "model", given.model, self.models)
         self._refer("tables.tracker", "tracker", given.tracker, self.trackers)
@@ -96,8 +97,22 @@ class Config(Section):
         return derived_model(self, name)
 
     def tracker(self, name: str) -> TrackerSettings:
-        """Return a declared or derived tracker. Raises InputError if there is none."""
-        return derived_tracker(self, name)
+        """Return a declared or derived tracker.
+
+        Raises InputError if there is none, or if it correlates otherwise than its model learnt.
+        """
+        tracker = derived_tracker(self, name)
+        model = getattr(tracker, "model", None)
+        settings = self.model(model) if model else None
+        if isinstance(settings, BceModelSettings):
+            wanted = "none" if settings.similarity == "correlation" else "cell"
+            found = getattr(tracker, "normalize", wanted)
+            if found != wanted:
+                raise InputError(
+                    f"trackers.{name}.normalize: {found}, but its model {model} is trained with "
+                    f"similarity: {settings.similarity}; set normalize: {wanted}"
+                )
+        return tracker
 
     def benchmark(self, name: str) -> BenchmarkSettings:
         """Return a declared benchmark. Raises InputError if there is none."""

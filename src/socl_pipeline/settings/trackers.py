@@ -1,8 +1,9 @@
 """Named trackers."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from socl_pipeline.settings.section import Name, Section
 from socl_pipeline.settings.training import BackboneName
@@ -15,10 +16,24 @@ class SiamFCTrackerSettings(Section):
     model: Name | None = Field(None, description="A name in `models`; none: untrained weights.")
     backbone: BackboneName = Field("alexnet_v1", description="Of the untrained network.")
     seed: int = Field(0, ge=0, description="Of the untrained network.")
+    weights: Path | Literal["imagenet"] | None = Field(
+        None, description="Of the untrained network, as `weights` of a model; none: random."
+    )
     normalize: Literal["none", "cell"] = Field(
         "cell", description="L2-normalise the features of each cell before correlation."
     )
+    precision: Literal["float32", "bf16"] = Field(
+        "float32",
+        description="Of the network; bf16 is faster where the processor computes in it, and moves "
+        "boxes by fractions of a pixel.",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SiamFCTrackerSettings":
+        if self.model is not None and self.weights is not None:
+            raise ValueError("weights are of an untrained network: leave out weights or model")
+        return self
 
 
 class OpenCVTrackerSettings(Section):

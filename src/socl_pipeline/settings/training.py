@@ -91,6 +91,9 @@ class ModelSettings(Section):
     compile: bool = Field(False, description="Let torch.compile fuse the network; GPUs gain.")
     loader_workers: int = Field(1, ge=1, description="Threads that decode patches ahead.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: int | Literal["auto"] = Field(
+        "auto", description="Processes that share each batch; auto: one for each visible GPU."
+    )
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -99,6 +102,8 @@ class ModelSettings(Section):
             raise ValueError("top_clip must be auto or in (0, 1]")
         if self.top_gain != "raw" and self.top_gain <= 0:
             raise ValueError("top_gain must be auto, raw or positive")
+        if self.processes != "auto" and not 1 <= self.processes <= self.videos_per_batch:
+            raise ValueError("processes must be auto or from 1 to videos_per_batch")
         if self.lr_final is not None and self.lr_final > self.lr:
             raise ValueError("lr_final must not be above lr")
         return self
@@ -140,12 +145,23 @@ class BceModelSettings(ModelSettings):
     """
 
     kind: Literal["bce"]
+    window: int = Field(
+        239,
+        ge=159,
+        description="Search window in pixels, lowered to what suits the backbone's stride "
+        "(siamfc-pytorch: 239, a response of 15 x 15 cells); exemplars have 127.",
+    )
     box_threshold: float = Field(
-        0.5,
+        0.3,
         gt=0,
         le=1,
         description="The box encloses where the score map has this share of its highest score, "
-        "t of Fig. 8.",
+        "t of Fig. 8; 0.3 overlaps most with true boxes (docs/method.md).",
+    )
+    similarity: Literal["correlation", "cosine"] = Field(
+        "correlation",
+        description="correlation: of features, times 0.001, as published; trackers then need "
+        "normalize: none. cosine: ten times the mean cosine, for normalize: cell (our choice).",
     )
 
 

@@ -23,16 +23,11 @@ class CellGrid:
 
 
 def feature_grid(backbone: Backbone, window: int) -> CellGrid:
-    """Return the grid of a square window of so many pixels.
-
-    Without padding the cells are centred in the window. A padded network's first cell is centred
-    on the window's first pixel.
-    """
+    """Return the grid of a square window of so many pixels."""
     with torch.no_grad():
         cells = backbone(torch.zeros(1, 3, window, window)).shape[-1]
     step = float(backbone.stride)
-    start = 0.5 - step / 2 if backbone.padded else (window - step * cells) / 2
-    return CellGrid(start, step, cells)
+    return CellGrid(backbone.offset - step / 2, step, cells)
 
 
 def coverage(low: Tensor, size: Tensor, grid: CellGrid) -> Tensor:

@@ -51,76 +51,56 @@ def similarity_maps(
     templates: (N, 2, C). features: (N, 2, C, L). Returns (N, a, b, L): template a, frame b.
     cosine is divided by the temperature (our choice); dot is the literal reading.
     """
+    dots = templates[:, None] @ features  # (N, b, a, L)
     if similarity == "cosine":
-        templates, features = normalize(templates, dim=-1), normalize(features, dim=-2)
-        return torch.einsum("nac,nbcl->nabl", templates, features) / temperature
-    return torch.einsum("nac,nbcl->nabl", templates, features)
+        dots = dots / (temperature * lengths(templates, -1)[:, None] * lengths(features, -2))
+    return dots.transpose(1, 2)
 
 
-def hard_negative_maps(similarities: Tensor, top: Tensor, mass: float) -> Tensor:
-    """Return the hard-negative maps: softmax of similarities over the background (Eq. 3, 5, 6).
+def lengths(vectors: Tensor, dim: int) -> Tensor:
+    """Return the lengths of vectors along a dimension, whose size becomes 1.
 
-    similarities: (N, a, b, L). top: (N, b, L), of the frame that is searched. Each map sums to 1;
-    if a frame has no background left, its map is uniform over all locations.
+    They are 1e-12 at least, so a zero vector has a cosine of zero with all others.
     """
-    background = background_selection(top, mass)
+    return torch.linalg.vector_norm(vectors, dim=dim, keepdim=True).clamp_min(1e-12)
+
+
+def hard_negative_maps(similarities: Tensor, background: Tensor) -> Tensor:
+    """Return the hard-negative maps: softmax of similarities over the background (Eq. 3, 6).
+
+    similarities: (N, a, b, L). background: bool (N, b, L), of the frame that is searched. Each map
+    sums to 1; if a frame has no background left, its map is uniform over all locations.
+    """
     nothing = ~background.any(dim=-1, keepdim=True)
     masked = similarities.masked_fill(~background[:, None], float("-inf"))
     return masked.masked_fill(nothing[:, None], 0.0).softmax(dim=-1)
 
 
-def soft_negative_samples(features: Tensor, weights: Tensor) -> Tensor:
-    """Aggregate background features by hard-negative maps (Eq. 4).
-
-    features: (N, b, C, L). weights: (N, a, b, L). Returns the SNS (N, a, b, C), four a video.
-    """
-    return torch.einsum("nbcl,nabl->nabc", features, weights)
-
-
-def local_selection(top: Tensor, mass: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def local_selection(top: Tensor, mass: Tensor, order: Tensor) -> Tensor:
     """Keep the TOP probability of the top locations and re-normalise it (Eq. 5, 7, 8).
 
     top: (..., L). mass: (...), u in (0, 1]: as many of the highest locations as hold it are kept.
-    Ties are ordered at random: a stable sort would always keep the upper rows of a plateau.
-    Returns weights (..., L) that sum to 1; u = 1 gives top itself.
+    order: (..., L), distinct random numbers: of tied locations those with the lowest come first; a
+    stable sort would always keep the upper rows of a plateau. Returns weights (..., L) that sum
+    to 1; u = 1 gives top itself.
     """
-    shuffle = torch.rand(top.shape, generator=generator, device=top.device).argsort(dim=-1)
-    ordered, order = top.gather(-1, shuffle).sort(dim=-1, descending=True, stable=True)
+    shuffle = order.argsort(dim=-1)
+    ordered, ranks = top.gather(-1, shuffle).sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
     kept = ordered * ((before < mass[..., None]) | (mass[..., None] >= 1))
-    weights = torch.zeros_like(top).scatter(-1, shuffle.gather(-1, order), kept)
+    weights = torch.zeros_like(top).scatter(-1, shuffle.gather(-1, ranks), kept)
     return weights / weights.sum(dim=-1, keepdim=True)
 
 
-def local_soft_template(
-    features: Tensor,
-    top: Tensor,
-    mass_range: tuple[float, float],
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Aggregate features over a random share of each target's locations (Eq. 7-8).
-
-    features: (..., C, L). top: (..., L). u ~ U(mass_range), drawn for each template.
-    Returns (..., C).
-    """
-    low, high = mass_range
-    uniform = torch.rand(top.shape[:-1], generator=generator, device=top.device, dtype=top.dtype)
-    weights = local_selection(top, low + (high - low) * uniform, generator)
-    return global_soft_template(features, weights)
-
-
-def hard_negative_mixup(
-    templates: Tensor, negatives: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
+def hard_negative_mixup(templates: Tensor, negatives: Tensor, beta: Tensor) -> Tensor:
     """Mix the two hardest soft negatives of each template (paper 3.2.4).
 
-    templates: (M, C). negatives: (K, C), the SNS of the whole batch. beta ~ U(0, 1) for each
-    template; which two are hardest (cosine) carries no gradient; the mix of the two unit vectors
-    is normalised. Returns (M, C).
+    templates: (M, C). negatives: (K, C), the SNS of the whole batch. beta: (M,) in [0, 1], the
+    share of the hardest one; which two are hardest (cosine) carries no gradient; the mix of the
+    two unit vectors is normalised. Returns (M, C).
     """
     unit = normalize(negatives, dim=-1)
-    hardest = (normalize(templates, dim=-1) @ unit.T).detach().topk(2, dim=-1).indices
-    beta = torch.rand(
-        len(templates), 1, generator=generator, device=templates.device, dtype=templates.dtype
-    )
-    return normalize(beta * unit[hardest[:, 0]] + (1 - beta) * unit[hardest[:, 1]], dim=-1)
+    with torch.no_grad():
+        hardest = (normalize(templates, dim=-1) @ unit.T).topk(2, dim=-1).indices
+    share = beta[:, None]
+    return normalize(share * unit[hardest[:, 0]] + (1 - share) * unit[hardest[:, 1]], dim=-1)

@@ -2,14 +2,23 @@
 
 import functools
 from pathlib import Path
+from typing import Literal, get_args
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.models import Backbone, build_backbone, load_weights
+from socl_pipeline.models import (
+    Backbone,
+    BackboneName,
+    build_backbone,
+    load_pretrained,
+    load_weights,
+)
 from socl_pipeline.models.device import choose_device
 from socl_pipeline.settings import OpenCVTrackerSettings, SiamFCTrackerSettings
 from socl_pipeline.trackers.base import Tracker
 from socl_pipeline.trackers.opencv import OpenCVTracker
 from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
+
+WEIGHTS_FILE = "weights.safetensors"  # in the folder of a trained model
 
 
 def build_tracker(
@@ -19,20 +28,31 @@ def build_tracker(
     if isinstance(settings, OpenCVTrackerSettings):
         return OpenCVTracker(settings.name)
     if model is None:
-        backbone = build_backbone(settings.backbone, settings.seed)
+        backbone = untrained_backbone(settings.backbone, settings.seed, settings.weights)
     else:
         backbone = load_backbone(model)
-    constants = SiamFCSettings(normalize=settings.normalize)
+    constants = SiamFCSettings(normalize=settings.normalize, precision=settings.precision)
     return SiamFC(backbone, constants, choose_device(settings.device))
+
+
+@functools.lru_cache(maxsize=4)
+def untrained_backbone(
+    name: BackboneName, seed: int, weights: Path | Literal["imagenet"] | None
+) -> Backbone:
+    """Return a backbone with random or pretrained weights, in evaluation mode."""
+    backbone = build_backbone(name, seed)
+    if weights is not None:
+        load_pretrained(backbone, weights)
+    return backbone.eval()
 
 
 @functools.lru_cache(maxsize=4)
 def load_backbone(model: Path) -> Backbone:
     """Return the trained backbone of a model folder, in evaluation mode."""
-    path = model / "weights.safetensors"
+    path = model / WEIGHTS_FILE
     weights, metadata = load_weights(path)
     name = metadata.get("backbone", "")
-    if name not in ("alexnet_v1", "resnet18"):
+    if name not in get_args(BackboneName):
         raise InputError(f"{path}: its metadata names no known backbone ({name!r}); train again")
     backbone = build_backbone(name, seed=0)  # type: ignore[arg-type]
     backbone.load_state_dict(weights)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.models.backbone import Backbone, Precision, extract
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image
 from socl_pipeline.trackers.crops import crop_square, mean_color
 
@@ -83,6 +83,10 @@ class SiamFCSettings(BaseModel):
     )
     out_scale: float = Field(
         default=1e-3, gt=0, description="Factor on the plain correlation (siamfc-pytorch)."
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="Of the backbone (bf16: autocast); the response is always float32.",
     )
     template_border: int | None = Field(
         default=None,
@@ -175,9 +179,8 @@ class SiamFC:
     @torch.inference_mode()
     def _features(self, patches: Image) -> Tensor:
         """Return features (N, C, H', W') of patches (N, H, W, 3), as the settings ask."""
-        # Permuting the axes of images is already the channels_last format.
         batch = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2).float()
-        features: Tensor = self._backbone(batch)
+        features = extract(self._backbone, batch, self.settings.precision).float()
         if self.settings.normalize == "cell":
             features = functional.normalize(features, dim=1)
         return features

@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, normalize
 
 from socl_pipeline.models import Backbone
+from socl_pipeline.models.backbone import Precision, extract
 from socl_pipeline.patches.augment import Windows, cut_windows
 from socl_pipeline.patches.loader import PatchBatch, draw_pair, load_batch
 from socl_pipeline.patches.patch_set import PatchSet
+from socl_pipeline.trackers.siamfc import PADDED_TEMPLATE_BORDER
 
 EXEMPLAR, SEARCH = 127, 255  # SiamFC's sizes
 PAIRS_PER_VIDEO = 16
@@ -50,14 +52,26 @@ def draw_pairs(patches: PatchSet, videos: list[str], max_gap: int, seed: int) ->
     )
 
 
+@dataclass(frozen=True)
+class Searching:
+    """How targets are searched: on which device, in which precision, and by which similarity.
+
+    cosine: features of unit length, as the tracker has them unless it says `normalize: none`.
+    """
+
+    device: torch.device
+    precision: Precision = "float32"
+    cosine: bool = True
+
+
 @torch.inference_mode()
 def localisation(
-    backbone: Backbone, pairs: LocalisationPairs, device: torch.device, batch: int = 16
+    backbone: Backbone, pairs: LocalisationPairs, how: Searching, batch: int = 16
 ) -> dict[str, float]:
     """Return `hit_rate` (answers within 16 px of the click) and `mean_error_px` of a backbone."""
     backbone.eval()
     errors = [
-        _errors(backbone, pairs, slice(start, start + batch), device)
+        _errors(backbone, pairs, slice(start, start + batch), how)
         for start in range(0, len(pairs.shifts), batch)
     ]
     backbone.train()
@@ -66,15 +80,19 @@ def localisation(
 
 
 def _errors(
-    backbone: Backbone, pairs: LocalisationPairs, part: slice, device: torch.device
+    backbone: Backbone, pairs: LocalisationPairs, part: slice, how: Searching
 ) -> np.ndarray:
     shifts = pairs.shifts[part]
-    exemplars = _window(pairs.exemplars.images[part], np.zeros_like(shifts), EXEMPLAR, device)
-    searches = _window(pairs.searches.images[part], shifts, SEARCH, device)
-    template = normalize(backbone(exemplars), dim=1)
-    features = normalize(backbone(searches), dim=1)
+    exemplars = _window(pairs.exemplars.images[part], np.zeros_like(shifts), EXEMPLAR, how.device)
+    searches = _window(pairs.searches.images[part], shifts, SEARCH, how.device)
+    template, features = (
+        extract(backbone, images, how.precision).float() for images in (exemplars, searches)
+    )
+    if how.cosine:
+        template, features = normalize(template, dim=1), normalize(features, dim=1)
     if backbone.padded:  # border cells of a padded network have seen the border, not the target
-        template = template[:, :, 2:-2, 2:-2]
+        inner = slice(PADDED_TEMPLATE_BORDER, -PADDED_TEMPLATE_BORDER)
+        template = template[:, :, inner, inner]
     joined = features.reshape(1, -1, *features.shape[2:])
     response = conv2d(joined, template, groups=len(template)).transpose(0, 1)
     side = response.shape[-1] * UPSAMPLING
@@ -86,10 +104,11 @@ def _errors(
     return np.linalg.norm(found + shifts, axis=1)
 
 
-def _window(images: np.ndarray, shifts: np.ndarray, side: int, device: torch.device) -> Tensor:
+def _window(images: Tensor, shifts: np.ndarray, side: int, device: torch.device) -> Tensor:
     count = len(images)
-    centers = images.shape[1] / 2 + shifts
     windows = Windows(
-        centers.astype(np.float32), np.full(count, side, np.float32), np.zeros(count, bool)
+        torch.from_numpy(images.shape[1] / 2 + shifts).to(device),
+        torch.full((count,), float(side), device=device),
+        torch.zeros(count, dtype=torch.bool, device=device),
     )
-    return cut_windows(torch.from_numpy(images).to(device), windows, side)
+    return cut_windows(images.to(device), windows, side)

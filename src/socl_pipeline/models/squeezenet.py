@@ -1,0 +1,81 @@
+"""SqueezeNet 1.1 without its classifier: a small pretrained network, faster than SiamFC's AlexNet.
+
+The layers, their numbers and their names are those of torchvision's squeezenet1_1, so that its
+ImageNet weights fit. As the SoCL paper does with the last stage of ResNet-18, the last pooling
+keeps its resolution, so the total stride is 8. For an input side of 127 (255) pixels:
+
+    features  layer            channels  side      cell 0 at  sees
+    0, 1      conv 3/2, ReLU   64        63   127  1.5 px     3 px
+    2         pool 3/2, ceil   64        31   63   3.5        7
+    3, 4      fire             128       31   63   3.5        23
+    5         pool 3/2, ceil   128       15   31   7.5        31
+    6, 7      fire             256       15   31   7.5        63
+    8         pool 3/1         256       13   29   15.5       79
+    9 .. 12   fire             512       13   29   15.5       143
+
+The first convolution and the pools do not pad, the 3x3 convolutions of the fire modules do. Cells
+of patches of 8 n - 1 pixels, as above, lie symmetrically; otherwise the last cells of the pools
+are cut.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.models.colours import ImageNetColours
+
+
+class _Fire(nn.Module):
+    """A 1x1 convolution to few channels, then 1x1 and padded 3x3 ones side by side."""
+
+    def __init__(self, channels_in: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels_in, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.squeeze(x))
+        return torch.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1))
+
+
+class SqueezeNet11(Backbone):
+    """SqueezeNet 1.1 at stride 8: (N, 3, H, W) raw RGB 0..255 to (N, 512, H', W'), 0.722 M weights.
+
+    Weights start as torchvision's do: He-uniform convolutions with zero biases.
+    """
+
+    stride = 8
+    channels = 512
+    receptive_field = 143
+    offset = 15.5
+    padded = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalize = ImageNetColours()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 3, 2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            _Fire(64, 16, 64),
+            _Fire(128, 16, 64),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            _Fire(128, 32, 128),
+            _Fire(256, 32, 128),
+            nn.MaxPool2d(3, 1),
+            _Fire(256, 48, 192),
+            _Fire(384, 48, 192),
+            _Fire(384, 64, 256),
+            _Fire(512, 64, 256),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of raw RGB images of at least 25 x 25 pixels."""
+        features: Tensor = self.features(self.normalize(images))
+        return features

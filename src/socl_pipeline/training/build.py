@@ -1,0 +1,53 @@
+"""From a model's settings to what is trained: its backbone and its loss."""
+
+import numpy as np
+
+from socl_pipeline.box_siam.objective import BoxObjective
+from socl_pipeline.models import Backbone, build_backbone
+from socl_pipeline.models.pretrained import load_pretrained
+from socl_pipeline.patches.patch_set import PatchSet
+from socl_pipeline.settings import AnyModelSettings, ModelSettings, SoclModelSettings
+from socl_pipeline.socl.objective import SoclObjective
+from socl_pipeline.socl.prior import CellGrid, feature_grid
+from socl_pipeline.training.network import Network, projection_head
+from socl_pipeline.training.objective import Objective
+
+MOST_TARGET = 0.5  # of the grid: a target that fills a small window leaves no background
+
+
+def target_share(target_px: float, grid: CellGrid) -> float:
+    """Return the share of the feature grid that a square target of so many pixels has."""
+    return min(MOST_TARGET, (target_px / (grid.step * grid.cells)) ** 2)
+
+
+def clip_share(settings: ModelSettings, grid: CellGrid, patches: PatchSet) -> float:
+    """Return the clip share of the TOP maps: the settings', or that of the median TOP extent."""
+    if settings.top_clip != "auto":
+        return settings.top_clip
+    return target_share(float(np.median(patches.extents)), grid)
+
+
+def starting_backbone(settings: ModelSettings) -> Backbone:
+    """Return the backbone that training starts from, on the CPU."""
+    backbone = build_backbone(settings.backbone, settings.seed)
+    if settings.weights is not None:
+        load_pretrained(backbone, settings.weights)
+    return backbone
+
+
+def build_network(settings: AnyModelSettings, backbone: Backbone) -> Network:
+    """Return the network around a backbone that the settings ask for."""
+    wanted = isinstance(settings, SoclModelSettings) and settings.projection_head
+    head = projection_head(backbone.channels, settings.seed) if wanted else None
+    return Network(backbone, head, settings.precision)
+
+
+def build_objective(
+    settings: AnyModelSettings, backbone: Backbone, patches: PatchSet
+) -> tuple[Objective, CellGrid, float]:
+    """Return the loss of a model, the feature grid and the clip share of its TOP maps."""
+    grid = feature_grid(backbone.eval(), settings.window)
+    clip = clip_share(settings, grid, patches)
+    if isinstance(settings, SoclModelSettings):
+        return SoclObjective(settings, grid, clip, patches.size), grid, clip
+    return BoxObjective(settings, backbone, patches.size), grid, clip

@@ -1,0 +1,310 @@
+"""The training loop: exact on resume, the same with any number of processes."""
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.patches.loader import (
+    PatchBatch,
+    batches_ahead,
+    draw_pair,
+    epoch_batches,
+    steps_per_epoch,
+)
+from socl_pipeline.patches.patch_set import PatchSet
+from socl_pipeline.pipeline.artifact import atomic_path
+from socl_pipeline.pipeline.progress import Progress
+from socl_pipeline.settings import AnyModelSettings
+from socl_pipeline.training.accumulation import backward
+from socl_pipeline.training.build import build_network, build_objective, starting_backbone
+from socl_pipeline.training.history import History, Row, first_not_finite
+from socl_pipeline.training.network import learning_rate, make_optimizer
+from socl_pipeline.training.ranks import Ranks, distributed
+from socl_pipeline.training.split import MIN_TRAIN_VIDEOS, split_videos
+from socl_pipeline.training.validation import LocalisationPairs, Searching, draw_pairs, localisation
+
+logger = logging.getLogger(__name__)
+
+COVERAGE_STEPS = 20  # enough to judge it, and early enough to stop a wrong run
+LOW_COVERAGE = 0.6  # below this the soft negatives hold much of the target itself
+STEPS_BETWEEN_FETCHES = 20  # of an accelerator, which would otherwise idle at every step
+
+
+@dataclass
+class State:
+    """How far a run is: the epoch, the steps done in it, and the best error on held-out clicks."""
+
+    epoch: int = 0
+    index: int = 0
+    best_error_px: float = math.inf
+    validation: list[Row] = field(default_factory=list)
+
+
+class Trainer:
+    """One training run; `work` is where its checkpoint lies."""
+
+    def __init__(
+        self,
+        settings: AnyModelSettings,
+        patches: PatchSet,
+        work: Path,
+        device: torch.device,
+        ranks: Ranks | None = None,
+    ) -> None:
+        """Build the network and go on from the checkpoint in `work`, if there is one."""
+        self.settings, self.patches, self.device = settings, patches, device
+        self.ranks = ranks or Ranks()
+        self.train_videos, self.held_out = split_videos(
+            sorted(patches.videos), settings.validation_videos, settings.seed
+        )
+        if len(self.train_videos) < MIN_TRAIN_VIDEOS:
+            raise InputError(
+                f"the contrastive loss needs {MIN_TRAIN_VIDEOS} videos, the patches have "
+                f"{len(patches.videos)}"
+            )
+        least = len(self.train_videos) // self.steps_per_epoch
+        if self.ranks.world > least:
+            raise InputError(
+                f"{self.ranks.world} processes cannot share batches of {least} videos; set "
+                "processes, or train on more videos"
+            )
+        self.backbone = starting_backbone(settings)
+        self.objective, self.grid, self.clip = build_objective(settings, self.backbone, patches)
+        self.network = build_network(settings, self.backbone)
+        self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.compile:
+            self.network.backbone.compile()
+        self._parallel = distributed(self.network, self.ranks, device)
+        self.optimizer = make_optimizer(self.network, settings)
+        cosine = getattr(settings, "similarity", "cosine") == "cosine"
+        self._searching = Searching(device, settings.precision, cosine)
+        self.checkpoint = work / "checkpoint.pt"
+        self.best: dict[str, Tensor] = {}
+        self.state, self.history = State(), History()
+        self._saved = time.monotonic()
+        self._resume()
+
+    @property
+    def top_rendering(self) -> dict[str, Any]:
+        """What made the TOP maps that were trained on; only together do these numbers mean much.
+
+        The region is the training window, of `window_px` in a patch of `patch_px`, as augmented;
+        cell i of the grid spans start + step * [i, i + 1] in window pixels.
+        """
+        return {
+            "clip": self.clip,
+            "gain": self.settings.top_gain,
+            "region": {"window_px": self.settings.window, "patch_px": self.patches.size},
+            "grid": asdict(self.grid),
+        }
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return steps_per_epoch(len(self.train_videos), self.settings.videos_per_batch)
+
+    @property
+    def steps_done(self) -> int:
+        """Steps that the run has made."""
+        return self.state.epoch * self.steps_per_epoch + self.state.index
+
+    def run(self, progress: Progress, writer: SummaryWriter | None) -> None:
+        """Train to the last epoch, with checkpoints by time and validations by epoch.
+
+        writer: None on ranks that do not lead.
+        """
+        settings, state = self.settings, self.state
+        pairs = None
+        if self.held_out and self.ranks.leads:
+            pairs = draw_pairs(self.patches, self.held_out, settings.max_gap, settings.seed)
+            if not state.validation:
+                self._validate(pairs, writer)
+        while state.epoch < settings.epochs:
+            self._epoch(progress, writer)
+            state.epoch, state.index = state.epoch + 1, 0
+            last = state.epoch == settings.epochs
+            if pairs is not None and (last or state.epoch % settings.validate_every == 0):
+                self._validate(pairs, writer)
+        if not self.held_out:
+            self.best = _copy(self.backbone)
+        elif self.ranks.leads and state.best_error_px >= state.validation[0]["mean_error_px"]:
+            logger.warning("training never beat the untrained network on the held-out clicks")
+        if len(self.history) < COVERAGE_STEPS:
+            self._warn_about_coverage()
+
+    def _epoch(self, progress: Progress, writer: SummaryWriter | None) -> None:
+        settings, state = self.settings, self.state
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, state.epoch)
+        self.network.train()
+        batches = self._batches(state.epoch)
+        mine = [self._own_rows(rows) for rows in batches]
+        started, waited, images = time.monotonic(), 0.0, 0
+        loaded = batches_ahead(
+            self.patches,
+            mine[state.index :],
+            settings.loader_workers,
+            pin=self.device.type == "cuda",
+        )
+        for index in range(state.index, len(batches)):
+            before = time.monotonic()
+            batch = next(loaded)
+            waited += time.monotonic() - before
+            images += len(batches[index])
+            self._step(batch, len(batches[index]) // 2, index)
+            state.index = index + 1
+            last = state.index == len(batches)
+            if last or self.history.pending >= self._steps_between_fetches:
+                rows = self._fetch(writer)
+                seconds = time.monotonic() - started
+                speed = {
+                    "images_per_second": images / seconds,
+                    "data_wait_share": waited / seconds,
+                }
+                _write_scalars(writer, "speed", speed, int(rows[-1]["step"]))
+                progress.advance(
+                    len(rows),
+                    f"loss {rows[-1]['loss']:.3f}, {images / seconds:.0f} images/s, "
+                    f"waits {waited / seconds:.0%}",
+                )
+            self._save_when_due(writer)
+
+    @property
+    def _steps_between_fetches(self) -> int:
+        return 1 if self.device.type == "cpu" else STEPS_BETWEEN_FETCHES
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """Return the rows of each batch of an epoch: two a video, one after the other."""
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        batches = []
+        for videos in epoch_batches(self.train_videos, self.settings.videos_per_batch, rng):
+            rows: list[int] = []
+            for video in videos:
+                own = self.patches.videos[video]
+                rows += draw_pair(self.patches.frames[own], own, self.settings.max_gap, rng)
+            batches.append(rows)
+        return batches
+
+    def _own_rows(self, rows: list[int]) -> list[int]:
+        part = self.ranks.part(len(rows) // 2)
+        return rows[2 * part.start : 2 * part.stop]
+
+    def _step(self, batch: PatchBatch, videos: int, index: int) -> None:
+        """Make one step on this rank's share of a batch of so many videos."""
+        settings, epoch = self.settings, self.state.epoch
+        rng = np.random.default_rng([settings.seed, epoch, index])
+        draws = {
+            name: values.to(self.device, non_blocking=True)
+            for name, values in self.objective.draw(videos, rng).items()
+        }
+        self.optimizer.zero_grad(set_to_none=True)
+        watched = backward(
+            self.objective,
+            self._parallel,
+            batch.to(self.device, non_blocking=True),
+            draws,
+            self.ranks,
+            settings.chunk_videos,
+        )
+        self.optimizer.step()
+        step = epoch * self.steps_per_epoch + index
+        known = {"step": step, "epoch": epoch, "lr": learning_rate(settings, epoch)}
+        self.history.add(known, watched)
+
+    def _fetch(self, writer: SummaryWriter | None) -> list[Row]:
+        """Look at what the last steps measured. Raises InputError if a loss is no number."""
+        before = len(self.history)
+        rows = self.history.fetch()
+        wrong = first_not_finite(rows)
+        if wrong is not None:
+            raise InputError(
+                f"the loss is {wrong['loss']} at step {wrong['step']:.0f} (epoch "
+                f"{wrong['epoch']:.0f}); lower lr, or set precision: float32"
+            )
+        for row in rows:
+            watched = {k: v for k, v in row.items() if k not in ("step", "epoch")}
+            _write_scalars(writer, "train", watched, int(row["step"]))
+        if before < COVERAGE_STEPS <= len(self.history):
+            self._warn_about_coverage()
+        return rows
+
+    def _warn_about_coverage(self) -> None:
+        recent = self.history.column("coverage", COVERAGE_STEPS)
+        searched = getattr(self.settings, "sns", False)  # negatives are sought outside the mask
+        if searched and recent and self.ranks.leads and np.mean(recent) < LOW_COVERAGE:
+            logger.warning(
+                "the background mask covers only %.0f %% of the TOP extent: the soft negatives "
+                "hold target features; raise top_clip (now %.2f) or background_mass",
+                100 * np.mean(recent),
+                self.clip,
+            )
+
+    def _validate(self, pairs: LocalisationPairs, writer: SummaryWriter | None) -> None:
+        state = self.state
+        result = localisation(self.backbone, pairs, self._searching)
+        row = {"epoch": state.epoch, "step": self.steps_done} | result
+        state.validation.append(row)
+        _write_scalars(writer, "validation", result, self.steps_done)
+        # the untrained network is a reference to beat, never the result
+        if state.epoch > 0 and result["mean_error_px"] < state.best_error_px:
+            state.best_error_px = result["mean_error_px"]
+            self.best = _copy(self.backbone)
+        logger.info(
+            "epoch %d: %.1f %% of the held-out clicks found, mean error %.1f px",
+            state.epoch,
+            100 * result["hit_rate"],
+            result["mean_error_px"],
+        )
+
+    def _save_when_due(self, writer: SummaryWriter | None) -> None:
+        due = time.monotonic() - self._saved >= 60 * self.settings.checkpoint_minutes
+        if due and self.ranks.leads:
+            self._fetch(writer)  # nothing is saved that has not been looked at
+            self._save()
+            self._saved = time.monotonic()
+
+    def _save(self) -> None:
+        content = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "state": vars(self.state),
+            "history": self.history.columns(),
+        }
+        with atomic_path(self.checkpoint) as temporary:
+            torch.save(content, temporary)
+
+    def _resume(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        content = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(content["network"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.best = {name: tensor.cpu() for name, tensor in content["best"].items()}
+        self.state = State(**content["state"])
+        self.history = History(content["history"])
+        logger.info("going on after step %d", self.steps_done)
+
+    def best_backbone(self) -> nn.Module:
+        """Return the backbone with the best weights."""
+        self.backbone.load_state_dict(self.best)
+        return self.backbone
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
+
+
+def _write_scalars(writer: SummaryWriter | None, group: str, values: Row, step: int) -> None:
+    if writer is not None:
+        for name, value in values.items():
+            writer.add_scalar(f"{group}/{name}", value, step)

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from socl_pipeline.errors import InputError
+from socl_pipeline.models import build_backbone, save_weights
+from socl_pipeline.settings import SiamFCTrackerSettings
+from socl_pipeline.trackers.build import build_tracker, load_backbone
+from socl_pipeline.trackers.siamfc import SiamFC
+
+BACKBONES = ("alexnet_v1", "resnet18", "squeezenet1_1")
+
+
+def built(**settings: object) -> SiamFC:
+    raw = {"kind": "siamfc", "device": "cpu", **settings}
+    tracker = build_tracker(SiamFCTrackerSettings.model_validate(raw), None)
+    assert isinstance(tracker, SiamFC)
+    return tracker
+
+
+def state(tracker: SiamFC) -> dict[str, torch.Tensor]:
+    return tracker._backbone.state_dict()
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_is_loaded_from_a_model_folder(tmp_path: Path, name: str) -> None:
+    net = build_backbone(name, seed=5)
+    save_weights(net, tmp_path / "weights.safetensors", {"backbone": name})
+    loaded = load_backbone(tmp_path)
+    assert type(loaded) is type(net)
+    assert not loaded.training
+    assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+def test_a_folder_of_an_unknown_network(tmp_path: Path) -> None:
+    metadata = {"backbone": "vgg"}
+    save_weights(torch.nn.Linear(1, 1), tmp_path / "weights.safetensors", metadata)
+    with pytest.raises(InputError, match="no known backbone"):
+        load_backbone(tmp_path)
+
+
+def test_pretrained_weights_without_training(tmp_path: Path) -> None:
+    net = build_backbone("squeezenet1_1", seed=5)
+    path = tmp_path / "squeezenet.safetensors"
+    save_weights(net, path, {})
+    found = state(built(backbone="squeezenet1_1", weights=str(path)))
+    assert all(torch.equal(v, found[k]) for k, v in net.state_dict().items())
+    random = state(built(backbone="squeezenet1_1"))
+    assert not torch.equal(random["features.0.weight"], found["features.0.weight"])
+    with pytest.raises(InputError, match=r"key .* is missing"):
+        built(backbone="resnet18", weights=str(path))
+
+
+def test_settings_reach_the_tracker() -> None:
+    assert built().settings.precision == "float32"
+    assert (
+        built(precision="bf16", normalize="none").settings.model_dump().items()
+        >= {
+            "precision": "bf16",
+            "normalize": "none",
+        }.items()
+    )

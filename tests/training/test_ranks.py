@@ -1,0 +1,94 @@
+"""Two processes on the CPU (gloo) against one process with the whole batch."""
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+from torch import nn
+
+from socl_pipeline.models import build_backbone
+from socl_pipeline.patches.loader import load_batch
+from socl_pipeline.patches.patch_set import PatchSet
+from socl_pipeline.settings import SoclModelSettings
+from socl_pipeline.socl.objective import SoclObjective
+from socl_pipeline.socl.prior import feature_grid
+from socl_pipeline.training.accumulation import backward
+from socl_pipeline.training.network import Network
+from socl_pipeline.training.ranks import Ranks, distributed
+
+WINDOW = 127
+CPU = torch.device("cpu")
+
+
+class Exact(nn.Module):
+    """A network in float64: rounding makes other maxima of pools, and so other gradients."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, images):
+        return self.network(images.double())
+
+
+def gradients(folder, ranks, chunk):
+    """Return what a rank sees of one step on five videos: watched values, state, gradients."""
+    torch.set_num_threads(1)
+    patches = PatchSet(folder)
+    backbone = build_backbone("alexnet_v1", 0)
+    objective = SoclObjective(
+        SoclModelSettings(window=WINDOW), feature_grid(backbone.eval(), WINDOW), 0.3, patches.size
+    )
+    network = Exact(Network(backbone, None, "float32").train())
+    parallel = distributed(network, ranks, CPU)
+    rows = [row for video in patches.videos.values() for row in video[:2]]
+    part = ranks.part(len(rows) // 2)
+    batch = load_batch(patches, rows[2 * part.start : 2 * part.stop])
+    draws = objective.draw(len(rows) // 2, np.random.default_rng(3))
+    watched = backward(objective, parallel, batch, draws, ranks, chunk)
+    state = {k: v for k, v in network.state_dict().items() if "running" in k}
+    return watched, state, {k: p.grad for k, p in network.named_parameters()}
+
+
+def be_a_rank(rank, folder, out, store):
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    for chunk in (None, 1):
+        torch.save(gradients(folder, Ranks(rank, 2), chunk), out / f"{rank}.{chunk}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_do_as_one_with_the_whole_batch(patches, tmp_path, importable):
+    """Five videos, so one rank has two and the other three; batch norms see all of them."""
+    arguments = (tmp_path / "patches", tmp_path, tmp_path / "store")
+    torch.multiprocessing.spawn(be_a_rank, arguments, nprocs=2)
+
+    def seen(rank, chunk):
+        return torch.load(tmp_path / f"{rank}.{chunk}.pt", weights_only=True)
+
+    whole, statistics, expected = gradients(tmp_path / "patches", Ranks(), None)
+    for watched, state, found in (seen(0, None), seen(1, None)):
+        torch.testing.assert_close(watched, whole, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(state, statistics, rtol=1e-4, atol=1e-5)
+        for name, gradient in expected.items():
+            scale = gradient.abs().max()
+            error = (found[name] - gradient).abs().max()
+            # a bias before a batch norm has a gradient of zero, but for rounding
+            assert error <= 1e-4 * scale + 1e-7, (name, error, scale)
+    # in chunks, batch norms see less: the ranks still agree with each other
+    torch.testing.assert_close(seen(0, 1), seen(1, 1))
+    assert float(seen(0, 1)[0]["loss"]) != pytest.approx(float(whole["loss"]), rel=1e-6)
+
+
+def test_parts_are_in_order_and_whole():
+    for world in (1, 2, 3, 8):
+        parts = [Ranks(r, world).part(11) for r in range(world)]
+        assert [i for p in parts for i in range(11)[p]] == list(range(11))
+        assert Ranks(0, world).sizes(11) == [p.stop - p.start for p in parts]
+
+
+def test_one_process_needs_no_group():
+    network = nn.Linear(1, 1)
+    assert distributed(network, Ranks(), CPU) is network
+    tensors = {"a": torch.ones(3)}
+    assert Ranks().gather(tensors, 3) == tensors
