@@ -1,9 +1,11 @@
 """The stage."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from socl_pipeline.models import build_backbone, load_weights
 
@@ -34,3 +36,23 @@ def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
         "grid": {"start": 39.5, "step": 8, "cells": 2},
     }
     assert not list(job.output.resolve().parent.rglob("*.pt")), "the checkpoint is gone"
+
+
+def test_two_processes_train_and_one_writes(make_job, raw_config):
+    """On a GPU machine there is one process for each card; here two share the CPU."""
+    model = raw_config["models"]["tiny"]
+    model |= {"window": 95, "epochs": 2, "checkpoint_minutes": 0, "validation_videos": 0.5}
+    for stage in ("points", "proposals", "top_maps", "patches", "train"):
+        alone = make_job(stage, raw=raw_config)
+        expected = alone.execute()
+    metrics = pq.read_table(alone.output / "metrics.parquet")
+    shutil.rmtree(alone.cache / "train")
+    model["processes"] = 2
+    job = make_job("train", raw=raw_config)
+    stats = job.execute().stats
+    assert job.recipe == alone.recipe, "how many work is no part of what is learnt"
+    assert (stats["steps"], stats["held_out_videos"]) == (2, expected.stats["held_out_videos"])
+    found = pq.read_table(job.output / "metrics.parquet")
+    assert found.schema == metrics.schema
+    first, same = found["loss"][0].as_py(), metrics["loss"][0].as_py()
+    assert first == pytest.approx(same, rel=1e-3)

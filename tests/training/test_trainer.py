@@ -116,7 +116,7 @@ def test_each_batch_has_pairs_of_one_video(trainer):
             videos = [owner[r] for r in rows]
             assert videos[::2] == videos[1::2] and len(set(videos)) == len(videos) / 2
             assert (np.array(rows[::2]) != rows[1::2]).all()
-    assert run._batches(0) == run._batches(0) != run._batches(1)
+    assert list(run._batches(0)) == list(run._batches(0)) != list(run._batches(1))
 
 
 def test_the_best_trained_weights_are_kept(trainer, progress, writer, monkeypatch, caplog):

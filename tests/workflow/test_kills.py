@@ -152,6 +152,36 @@ def test_five_kills_of_stage_and_workers(raw_config, make_job, tmp_path):
 
 
 @pytest.mark.slow
+def test_five_kills_of_training(raw_config, make_job, tmp_path):
+    """Every step is a checkpoint here, so most kills fall into the writing of one."""
+    raw_config["models"]["tiny"] |= {"epochs": 60, "validate_every": 7, "checkpoint_minutes": 0}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(raw_config))
+    for stage in ("points", "proposals", "top_maps", "patches", "train"):
+        undisturbed = make_job(stage, raw=raw_config).execute()
+    cache, rng = tmp_path / "killed", random.Random(3)
+    command = ["socl", "train", "--config", str(config), "--dataset", "demo", "--model", "tiny"]
+    command += ["--results", str(tmp_path / "results"), "--cache", str(cache)]
+
+    def start():
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def saved():
+        return [path.stat().st_mtime_ns for path in cache.rglob("checkpoint.pt")]
+
+    for _ in range(5):
+        process, before = start(), saved()
+        while saved() == before:
+            assert process.poll() is None, "it was done before it was killed"
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.5))
+        kill_group(process, rng)
+    assert start().wait(timeout=300) == 0
+    summary = read_summary(tmp_path / "results/demo/models/tiny.summary.json")
+    assert summary.digest == undisturbed.digest, "weights and the measures of each step"
+
+
+@pytest.mark.slow
 def test_twenty_kills_of_snakemake_and_workers(fresh):
     manifest = yaml.safe_load((fresh.folder / "data_manifests/tiny.yaml").read_text())
     manifest["generate"] |= {**DEMO, "train_videos": 60}

@@ -65,17 +65,17 @@ def turn_grey(pixels: Float, luma: Float) -> None:
     """Replace the three channels of pixels (n, 3) by their weighted sum."""
     for i in range(len(pixels)):
         value = luma[0] * pixels[i, 0] + luma[1] * pixels[i, 1] + luma[2] * pixels[i, 2]
-        pixels[i, :] = value
+        pixels[i, 0] = pixels[i, 1] = pixels[i, 2] = value
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def mean(lines: Float) -> float:
     """Return the mean of lines (m, n): floats add up along a line only, so none gets lost."""
     total = 0.0
-    for line in lines:
+    for i in range(len(lines)):
         part = np.float32(0)
-        for value in line:
-            part += value
+        for k in range(lines.shape[1]):  # by index: the compiler adds many at once
+            part += lines[i, k]
         total += float(part)
     return total / lines.size
 

@@ -1,7 +1,7 @@
 """Reading the packed patches, memory-mapped: no patch is copied before it is decoded.
 
 A set of millions of patches is opened in seconds: its columns stay views of the maps, and only
-frame numbers, extents and the rows of each video (20 bytes a patch) are in memory.
+frame numbers, extents and the rows of each video (16 bytes a patch) are in memory.
 """
 
 from collections.abc import Sequence

@@ -95,7 +95,7 @@ def weight_maps(
             global_soft_template(features, top),
             features,
             settings.sns_similarity,
-            settings.temperature,
+            settings.sns_temperature or settings.temperature,
         )
         background = background_selection(top, settings.background_mass)
         sns = hard_negative_maps(similarities, background)[:, 0, 1]

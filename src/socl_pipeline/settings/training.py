@@ -38,11 +38,25 @@ class PatchSettings(Section):
 class AugmentSettings(Section):
     """Random changes of the training window; all our choice."""
 
-    shift_px: float = Field(32.0, ge=0, description="Window shift, each axis U(-s, s), patch px.")
-    scale: float = Field(0.1, ge=0, lt=1, description="Window side times exp(U(-s, s)).")
-    flip: bool = True
-    colour: float = Field(0.2, ge=0, lt=1, description="Brightness, contrast: U(1-c, 1+c).")
-    grey: float = Field(0.1, ge=0, le=1, description="Probability of a grey video.")
+    shift_px: float = Field(
+        32.0,
+        ge=0,
+        description="Window shift, each axis U(-s, s), patch px: a fixed place could be learnt "
+        "instead of the target; further, and large targets leave the window.",
+    )
+    scale: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Window side times exp(U(-s, s)): more than a tracker's step of 1.0375.",
+    )
+    flip: bool = Field(True, description="Both frames of a video, every other time.")
+    colour: float = Field(
+        0.2, ge=0, lt=1, description="Brightness, contrast: U(1-c, 1+c), of each frame: light."
+    )
+    grey: float = Field(
+        0.1, ge=0, le=1, description="Probability of a grey video: colour alone finds few targets."
+    )
 
 
 class ModelSettings(Section):
@@ -70,7 +84,9 @@ class ModelSettings(Section):
         None, gt=0, description="Instead: lr falls exponentially to this in the last epoch."
     )
     weight_decay: float = Field(0.0, ge=0)
-    max_gap: int = Field(100, gt=0, description="Largest frame distance in a pair; our choice.")
+    max_gap: int = Field(
+        100, gt=0, description="Largest frame distance in a pair; our choice: SiamFC's."
+    )
     top_clip: float | Literal["auto"] = Field(
         "auto",
         description="Clip share of the feature grid (Table 10: 0.1 at 255 px); auto: the share "
@@ -114,24 +130,43 @@ class SoclModelSettings(ModelSettings):
 
     kind: Literal["socl"] = "socl"
     projection_head: bool = Field(False, description="Table 9: off for SoCL-Siam, on for SoCL-CF.")
-    temperature: float = Field(0.1, gt=0, description="tau of Eq. (9); lost in print, our choice.")
+    temperature: float = Field(
+        0.1, gt=0, description="tau of Eq. (9); lost in print, our choice: SimCLR's best."
+    )
     sns: bool = Field(True, description="Soft negative samples, Eq. (2)-(4).")
     mixup: bool = Field(True, description="Mix of the two hardest SNS of each template.")
     lst: bool = Field(True, description="Local soft templates, Eq. (7)-(8).")
     background_mass: float = Field(
-        0.9, gt=0, lt=1, description="mu of Eq. (5); lost in print, our choice."
+        0.9,
+        gt=0,
+        lt=1,
+        description="mu of Eq. (5); lost in print, our choice: `relatively large`, in its words.",
     )
     sns_similarity: Literal["cosine", "dot"] = Field(
         "cosine", description="Eq. (2): cosine over the temperature (our choice) or the raw dot."
     )
     lst_mass: tuple[float, float] = Field(
-        (0.5, 1.0), description="u ~ U(low, high) of Eq. (7); lost in print, our choice."
+        (0.5, 1.0),
+        description="u ~ U(low, high) of Eq. (7); lost in print, our choice: half of a target is "
+        "still that target, and 1 is the GST.",
+    )
+    sns_temperature: float | None = Field(
+        None,
+        gt=0,
+        description="Of the cosine in Eq. (2), which the paper does not name; none: tau. Without "
+        "one, negatives would be the mean of the background.",
+    )
+    mixup_beta: tuple[float, float] = Field(
+        (0.0, 1.0),
+        description="Mix factor ~ U(low, high); lost in print, our choice: as in MoCHi.",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> "SoclModelSettings":
         if not 0 < self.lst_mass[0] <= self.lst_mass[1] <= 1:
             raise ValueError("lst_mass must be two numbers with 0 < low <= high <= 1")
+        if not 0 <= self.mixup_beta[0] <= self.mixup_beta[1] <= 1:
+            raise ValueError("mixup_beta must be two numbers with 0 <= low <= high <= 1")
         if self.mixup and not self.sns:
             raise ValueError("mixup mixes soft negative samples: set sns: true or mixup: false")
         return self

@@ -33,6 +33,8 @@ class SoclOptions:
     background_mass: float = 0.9
     sns_similarity: SnsSimilarity = "cosine"
     lst_mass: tuple[float, float] = (0.5, 1.0)
+    sns_temperature: float | None = None
+    mixup_beta: tuple[float, float] = (0.0, 1.0)
 
 
 def draw_noise(
@@ -41,14 +43,14 @@ def draw_noise(
     """Draw all that is random in the loss of N videos with L locations a frame.
 
     Returns float32 CPU tensors; with LST `lst_order` (N, 2, L), uniform in [0, 1), and `lst_mass`
-    (N, 2), u ~ U(options.lst_mass); with mix-up `mixup` (N, 2), beta ~ U(0, 1).
+    (N, 2), u ~ U(options.lst_mass); with mix-up `mixup` (N, 2), beta ~ U(options.mixup_beta).
     """
     noise = {}
     if options.lst:
         noise["lst_order"] = rng.random((videos, 2, locations), np.float32)
         noise["lst_mass"] = rng.uniform(*options.lst_mass, (videos, 2)).astype(np.float32)
     if options.mixup:
-        noise["mixup"] = rng.random((videos, 2), np.float32)
+        noise["mixup"] = rng.uniform(*options.mixup_beta, (videos, 2)).astype(np.float32)
     return {name: torch.from_numpy(values) for name, values in noise.items()}
 
 
@@ -73,7 +75,7 @@ def soft_samples(
         torch.stack(weights, dim=2),
         background,
         options.sns_similarity,
-        options.temperature,
+        options.sns_temperature or options.temperature,
     )
     samples = dict(zip(("gst", "lst"), sums.unbind(dim=2), strict=False))
     return samples if sns is None else samples | {"sns": sns}

@@ -3,7 +3,10 @@
 import logging
 import math
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -146,23 +149,23 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings, state.epoch)
         self.network.train()
-        batches = self._batches(state.epoch)
-        mine = [self._own_rows(rows) for rows in batches]
         started, waited, images = time.monotonic(), 0.0, 0
+        sizes: deque[int] = deque()  # of the whole batches, in videos
         loaded = batches_ahead(
             self.patches,
-            mine[state.index :],
+            self._own_rows(islice(self._batches(state.epoch), state.index, None), sizes),
             settings.loader_workers,
             pin=self.device.type == "cuda",
         )
-        for index in range(state.index, len(batches)):
+        for index in range(state.index, self.steps_per_epoch):
             before = time.monotonic()
             batch = next(loaded)
             waited += time.monotonic() - before
-            images += len(batches[index])
-            self._step(batch, len(batches[index]) // 2, index)
+            videos = sizes.popleft()
+            images += 2 * videos
+            self._step(batch, videos, index)
             state.index = index + 1
-            last = state.index == len(batches)
+            last = state.index == self.steps_per_epoch
             if last or self.history.pending >= self._steps_between_fetches:
                 rows = self._fetch(writer)
                 seconds = time.monotonic() - started
@@ -182,21 +185,25 @@ class Trainer:
     def _steps_between_fetches(self) -> int:
         return 1 if self.device.type == "cpu" else STEPS_BETWEEN_FETCHES
 
-    def _batches(self, epoch: int) -> list[list[int]]:
-        """Return the rows of each batch of an epoch: two a video, one after the other."""
+    def _batches(self, epoch: int) -> Iterator[list[int]]:
+        """Yield the rows of each batch of an epoch: two a video, one after the other.
+
+        One by one, while the device works: a large dataset has thousands of videos an epoch.
+        """
         rng = np.random.default_rng([self.settings.seed, epoch])
-        batches = []
         for videos in epoch_batches(self.train_videos, self.settings.videos_per_batch, rng):
             rows: list[int] = []
             for video in videos:
                 own = self.patches.videos[video]
                 rows += draw_pair(self.patches.frames[own], own, self.settings.max_gap, rng)
-            batches.append(rows)
-        return batches
+            yield rows
 
-    def _own_rows(self, rows: list[int]) -> list[int]:
-        part = self.ranks.part(len(rows) // 2)
-        return rows[2 * part.start : 2 * part.stop]
+    def _own_rows(self, batches: Iterable[list[int]], sizes: deque[int]) -> Iterator[list[int]]:
+        """Yield this rank's rows of each batch, and note how many videos the whole one has."""
+        for rows in batches:
+            sizes.append(len(rows) // 2)
+            part = self.ranks.part(len(rows) // 2)
+            yield rows[2 * part.start : 2 * part.stop]
 
     def _step(self, batch: PatchBatch, videos: int, index: int) -> None:
         """Make one step on this rank's share of a batch of so many videos."""
