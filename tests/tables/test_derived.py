@@ -34,7 +34,7 @@ def test_later_variants_win(config):
 def test_another_kind_keeps_the_keys_that_it_has(raw_config, config):
     raw_config["models"]["tiny"]["temperature"] = 0.3
     bce = config().model("tiny__bce__t30")
-    assert (bce.kind, bce.box_threshold, bce.window, bce.epochs) == ("bce", 0.3, 95, 2)
+    assert (bce.kind, bce.box_threshold, bce.window, bce.epochs) == ("bce", 0.3, 159, 2)
     assert not hasattr(bce, "temperature")
 
 
@@ -104,7 +104,7 @@ def test_a_wrong_name_is_one_sentence(raw_config, config, lookup, name, sentence
 def test_a_name_is_reduced_to_what_changes_something(config):
     model = config().model
     assert simplest(model, "tiny__full__seed0") == "tiny"
-    assert simplest(model, "tiny__bce__t50__seed1") == "tiny__bce__seed1"
+    assert simplest(model, "tiny__bce__t30__seed1") == "tiny__bce__seed1"
     assert simplest(model, "tiny__gst__full__mixup") == "tiny__mixup"
     tracker = config().tracker
     assert simplest(tracker, "socl__full__seed0") == "socl"

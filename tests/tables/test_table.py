@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Job, Stage
+from socl_pipeline.pipeline.stages import Job, Stage, Target
+from socl_pipeline.pipeline.status import all_statuses
+from socl_pipeline.settings import validate_config
 from socl_pipeline.tables.cells import Cell
 from socl_pipeline.tables.results import table_results
 from socl_pipeline.trackers.track import SCHEMA
@@ -131,6 +133,21 @@ def test_curves_of_a_budget_name_what_was_trained(build, raw_config):
     assert "| annotation time | 0.1 h | 110 h |" in text
     assert "| Box-Siam | 52.0 |  |" in text, "the paper's"
     assert "trained on `demo__boxes`, `demo` (3 videos, 2 epochs, 8 steps)" in text
+
+
+def test_status_lists_the_tables_that_were_made_and_their_runs(build, raw_config):
+    raw_config["tables"] = {"seeds": 2}
+    job = build("table_1")
+    found = {s.target: s for s in all_statuses(job.whole, job.results, job.cache)}
+    assert (found[job.target].state, found[job.target].reason) == ("complete", "")
+    run = Target.of("train", dataset="demo", model="tiny__gst__seed1")
+    assert found[run].state == "complete"
+    assert list(found).index(run) < list(found).index(job.target)
+    raw_config["models"]["tiny"]["lr"] = 1e-5
+    other = validate_config(raw_config, "test")
+    found = {s.target: s for s in all_statuses(other, job.results, job.cache)}
+    assert found[run].state == found[job.target].state == "stale"
+    assert [t for t in found if t.stage == "table"] == [job.target]
 
 
 def test_tracks_of_other_videos_are_refused(build, make_job):

@@ -5,7 +5,7 @@ The same table drives the command line, the fingerprints that Snakemake watches 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -321,7 +321,7 @@ def _table_params(config: Config, names: Names) -> dict[str, Any]:
     return {
         **names,
         "settings": config.table(names["table"]).model_dump(mode="json"),
-        "cells": [asdict(cell) for cell in cells],
+        "cells": [cell.plain() for cell in cells],
         "benchmarks": conventions,
         "palette": list(config.report.palette),
     }

@@ -1,7 +1,8 @@
 """What a table needs: for each of its cells a dataset and the trackers of all seeds."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import ColumnSettings, Config, RowSettings, TableSettings
@@ -28,6 +29,10 @@ class Cell:
     def role(self, benchmark: str, tracker: str) -> str:
         """Return the name of a run's track among the inputs of stage `table`."""
         return f"{benchmark}/{self.dataset}/{tracker}"
+
+    def plain(self) -> dict[str, Any]:
+        """Return the cell as JSON has it, for a recipe that is compared with a stored one."""
+        return asdict(self) | {"trackers": list(self.trackers), "seeds": list(self.seeds)}
 
 
 def table_cells(config: Config, dataset: str, table: str) -> list[Cell]:

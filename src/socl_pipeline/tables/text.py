@@ -147,7 +147,7 @@ def made_from(
     seeds = len(results[0].cell.trackers)
     trained = [t for t in trainings if t.steps is not None]
     datasets = ", ".join(f"`{d}`" for d in dict.fromkeys(_unbudgeted(t.dataset) for t in trained))
-    benchmarks = ", ".join(f"`{b}` ({n} sequences)" for b, n in sequences.items())
+    benchmarks = ", ".join(f"`{b}` ({_sequences(n)})" for b, n in sequences.items())
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     lengths = ", ".join(
         f"{_range([getattr(t, unit) for t in trained])} {unit}"
@@ -155,6 +155,10 @@ def made_from(
     )
     training = f"trained on {datasets} ({lengths})" if trained else "untrained"
     return f"Ours, in percent: {over}; {training}; one-pass evaluation on {benchmarks}."
+
+
+def _sequences(count: int) -> str:
+    return "1 sequence" if count == 1 else f"{count} sequences"
 
 
 def _unbudgeted(dataset: str) -> str:
