@@ -7,10 +7,11 @@ import torch.distributed as dist
 import torch.multiprocessing
 from torch import nn
 
+from socl_pipeline.box_siam.objective import BoxObjective
 from socl_pipeline.models import build_backbone
 from socl_pipeline.patches.loader import load_batch
 from socl_pipeline.patches.patch_set import PatchSet
-from socl_pipeline.settings import SoclModelSettings
+from socl_pipeline.settings import BceModelSettings, SoclModelSettings
 from socl_pipeline.socl.objective import SoclObjective
 from socl_pipeline.socl.prior import feature_grid
 from socl_pipeline.training.accumulation import backward
@@ -19,6 +20,7 @@ from socl_pipeline.training.ranks import Ranks, distributed
 
 WINDOW = 127
 CPU = torch.device("cpu")
+RUNS = (("socl", None), ("bce", None), ("socl", 1))
 
 
 class Exact(nn.Module):
@@ -32,14 +34,16 @@ class Exact(nn.Module):
         return self.network(images.double())
 
 
-def gradients(folder, ranks, chunk):
+def gradients(folder, ranks, chunk, kind="socl"):
     """Return what a rank sees of one step on five videos: watched values, state, gradients."""
     torch.set_num_threads(1)
     patches = PatchSet(folder)
     backbone = build_backbone("alexnet_v1", 0)
-    objective = SoclObjective(
-        SoclModelSettings(window=WINDOW), feature_grid(backbone.eval(), WINDOW), 0.3, patches.size
-    )
+    if kind == "socl":
+        grid = feature_grid(backbone.eval(), WINDOW)
+        objective = SoclObjective(SoclModelSettings(window=WINDOW), grid, 0.3, patches.size)
+    else:
+        objective = BoxObjective(BceModelSettings(kind="bce", window=159), backbone, patches.size)
     network = Exact(Network(backbone, None, "float32").train())
     parallel = distributed(network, ranks, CPU)
     rows = [row for video in patches.videos.values() for row in video[:2]]
@@ -53,8 +57,9 @@ def gradients(folder, ranks, chunk):
 
 def be_a_rank(rank, folder, out, store):
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    for chunk in (None, 1):
-        torch.save(gradients(folder, Ranks(rank, 2), chunk), out / f"{rank}.{chunk}.pt")
+    for kind, chunk in RUNS:
+        seen = gradients(folder, Ranks(rank, 2), chunk, kind)
+        torch.save(seen, out / f"{rank}.{kind}.{chunk}.pt")
     dist.destroy_process_group()
 
 
@@ -63,21 +68,28 @@ def test_two_processes_do_as_one_with_the_whole_batch(patches, tmp_path, importa
     arguments = (tmp_path / "patches", tmp_path, tmp_path / "store")
     torch.multiprocessing.spawn(be_a_rank, arguments, nprocs=2)
 
-    def seen(rank, chunk):
-        return torch.load(tmp_path / f"{rank}.{chunk}.pt", weights_only=True)
+    def seen(rank, kind, chunk):
+        return torch.load(tmp_path / f"{rank}.{kind}.{chunk}.pt", weights_only=True)
 
-    whole, statistics, expected = gradients(tmp_path / "patches", Ranks(), None)
-    for watched, state, found in (seen(0, None), seen(1, None)):
-        torch.testing.assert_close(watched, whole, rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(state, statistics, rtol=1e-4, atol=1e-5)
-        for name, gradient in expected.items():
-            scale = gradient.abs().max()
-            error = (found[name] - gradient).abs().max()
-            # a bias before a batch norm has a gradient of zero, but for rounding
-            assert error <= 1e-4 * scale + 1e-7, (name, error, scale)
+    for kind in ("socl", "bce"):
+        whole = gradients(tmp_path / "patches", Ranks(), None, kind)
+        for rank in range(2):
+            check_equal(seen(rank, kind, None), whole)
     # in chunks, batch norms see less: the ranks still agree with each other
-    torch.testing.assert_close(seen(0, 1), seen(1, 1))
-    assert float(seen(0, 1)[0]["loss"]) != pytest.approx(float(whole["loss"]), rel=1e-6)
+    torch.testing.assert_close(seen(0, "socl", 1), seen(1, "socl", 1))
+    losses = [float(seen(0, "socl", chunk)[0]["loss"]) for chunk in (None, 1)]
+    assert losses[1] != pytest.approx(losses[0], rel=1e-6)
+
+
+def check_equal(found, expected):
+    """Assert that watched values, running statistics and gradients are the same."""
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-5)
+    for name, gradient in expected[2].items():
+        scale = gradient.abs().max()
+        error = (found[2][name] - gradient).abs().max()
+        # a bias before a batch norm has a gradient of zero, but for rounding
+        assert error <= 1e-4 * scale + 1e-7, (name, error, scale)
 
 
 def test_parts_are_in_order_and_whole():
