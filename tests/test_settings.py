@@ -171,11 +171,14 @@ def test_a_tracker_correlates_as_its_model_learnt(raw_config):
     raw_config["models"]["tiny"]["window"] = 159
     raw_config["models"]["box"] = {"kind": "bce"}
     raw_config["trackers"]["box"] = {"kind": "siamfc", "model": "box"}
-    with pytest.raises(InputError, match="similarity: correlation; set normalize: none"):
+    config = validate_config(raw_config, "c.yaml")
+    normalize = {n: config.tracker(n).normalize for n in ("socl", "box", "socl__bce")}
+    assert normalize == {"socl": "cell", "box": "none", "socl__bce": "none"}
+    raw_config["trackers"]["box"]["normalize"] = "cell"
+    with pytest.raises(InputError, match="similarity: correlation; leave normalize out"):
         validate_config(raw_config, "c.yaml")
     raw_config["trackers"]["box"]["normalize"] = "none"
-    config = validate_config(raw_config, "c.yaml")
-    assert config.tracker("socl__bce").normalize == "none"
+    validate_config(raw_config, "c.yaml")
     raw_config["models"]["box"]["similarity"] = "cosine"
-    with pytest.raises(InputError, match="similarity: cosine; set normalize: cell"):
+    with pytest.raises(InputError, match="similarity: cosine; leave normalize out"):
         validate_config(raw_config, "c.yaml")

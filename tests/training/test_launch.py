@@ -1,5 +1,8 @@
 """Processes of one training run."""
 
+import os
+import signal
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -16,7 +19,17 @@ def add_ranks(task, device, ranks):
 
 
 def fail(task, device, ranks):
-    raise RuntimeError("no")
+    if ranks.rank == task:
+        raise RuntimeError("no")
+    dist.barrier()  # the other one waits, for ever
+
+
+def refuse(task, device, ranks):
+    raise InputError("a.txt: expected b; write it")
+
+
+def be_killed(task, device, ranks):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def here(task, device, ranks):
@@ -27,9 +40,17 @@ def test_processes_work_together(importable):
     assert launch(add_ranks, 10, "cpu", 2) == {"rank": 0, "sum": 21, "device": "cpu"}
 
 
-def test_a_process_that_fails_is_one_sentence(importable):
-    with pytest.raises(InputError, match=r"training process \d of 2 ended with 1; its own message"):
-        launch(fail, 0, "cpu", 2)
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (fail, r"^training process 0 of 2 ended: RuntimeError: no; the checkpoint is kept"),
+        (refuse, r"^a.txt: expected b; write it$"),
+        (be_killed, r"^training process \d of 2 was ended by SIGKILL; the checkpoint is kept"),
+    ],
+)
+def test_a_process_that_fails_is_one_sentence(importable, function, sentence):
+    with pytest.raises(InputError, match=sentence):
+        launch(function, 0, "cpu", 2)
 
 
 def test_one_process_is_this_one():
@@ -42,3 +63,6 @@ def test_how_many(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert process_count(SoclModelSettings()) == 4
+    assert process_count(SoclModelSettings(videos_per_batch=3)) == 3
+    with pytest.raises(InputError, match="processes: 5, but torch sees 4 GPUs; lower it"):
+        process_count(SoclModelSettings(processes=5))

@@ -117,7 +117,8 @@ class BoxObjective:
         size = float(self.patch_size)
         boxes = level_set_boxes(batch.boxes, batch.scores, self.settings.box_threshold, size)
         good = usable(boxes, size)
-        middle = boxes.new_tensor([3 / 8, 3 / 8, 1 / 4, 1 / 4]) * size
+        middle = boxes.new_full((4,), 3 / 8 * size)  # filled on the device: nothing to wait for
+        middle[2:] = 1 / 4 * size
         boxes = torch.where(good[:, None], boxes, middle)
         return boxes.unflatten(0, (-1, 2)), good.unflatten(0, (-1, 2)).all(dim=1)
 

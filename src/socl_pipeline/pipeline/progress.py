@@ -107,15 +107,20 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def logging_to(log: Path | None, verbose: bool = False) -> Iterator[None]:
-    """Send log lines of this package to standard error, and to a file if one is given."""
+def logging_to(log: Path | None, verbose: bool = False, append: bool = False) -> Iterator[None]:
+    """Send log lines of this package to standard error, and to a file if one is given.
+
+    append: the file is that of another process, which goes on writing to it.
+    """
     package = logging.getLogger("socl_pipeline")
     package.setLevel(logging.DEBUG if verbose else logging.INFO)
     handlers: list[logging.Handler] = [_BarSafeHandler()]
     handlers[0].setFormatter(logging.Formatter("%(message)s"))
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(_LogFile(log, mode="w"))
+        if not append:
+            log.unlink(missing_ok=True)
+        handlers.append(_LogFile(log, mode="a"))
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for handler in handlers:
         package.addHandler(handler)

@@ -283,7 +283,8 @@ def _prior_files(job: Job) -> dict[str, str]:
 def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
     free = {"device", "processes", "checkpoint_minutes", "compile", "loader_workers", "weights"}
-    return config.model(names["model"]).model_dump(mode="json", exclude=free)
+    settings = config.model(names["model"])
+    return settings.model_dump(mode="json", exclude=free | settings.unused)
 
 
 def _track_params(config: Config, names: Names) -> dict[str, Any]:
@@ -370,7 +371,8 @@ def _weights(entry: Any) -> dict[str, str]:
 
 
 def _watched_by_tracks(config: Config, names: Names) -> Any:
-    weights = getattr(config.tracker(names["tracker"]), "weights", None)
+    # a file of weights is some megabytes: Snakemake sees its content change
+    weights = _weights(config.tracker(names["tracker"]))
     return {"benchmark": _benchmark_entry(config, names), "weights": weights}
 
 
@@ -441,7 +443,7 @@ STAGES: dict[str, Stage] = {
             params=_train_params,
             inputs=_from("patches"),
             files=lambda job: _weights(job.config.model(job.names["model"])),
-            watched=lambda config, names: config.model(names["model"]).weights,
+            watched=lambda config, names: _weights(config.model(names["model"])),
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
             help="Train a model with the soft contrastive loss.",
         ),

@@ -97,22 +97,22 @@ class Config(Section):
         return derived_model(self, name)
 
     def tracker(self, name: str) -> TrackerSettings:
-        """Return a declared or derived tracker.
+        """Return a declared or derived tracker, `normalize` filled in.
 
         Raises InputError if there is none, or if it correlates otherwise than its model learnt.
         """
         tracker = derived_tracker(self, name)
-        model = getattr(tracker, "model", None)
-        settings = self.model(model) if model else None
-        if isinstance(settings, BceModelSettings):
-            wanted = "none" if settings.similarity == "correlation" else "cell"
-            found = getattr(tracker, "normalize", wanted)
-            if found != wanted:
-                raise InputError(
-                    f"trackers.{name}.normalize: {found}, but its model {model} is trained with "
-                    f"similarity: {settings.similarity}; set normalize: {wanted}"
-                )
-        return tracker
+        if tracker.kind != "siamfc":
+            return tracker
+        model = self.model(tracker.model) if tracker.model else None
+        plain = isinstance(model, BceModelSettings) and model.similarity == "correlation"
+        learnt: Literal["none", "cell"] = "none" if plain else "cell"
+        if isinstance(model, BceModelSettings) and tracker.normalize not in (None, learnt):
+            raise InputError(
+                f"tracker {name!r}: normalize is {tracker.normalize}, but its model is trained "
+                f"with similarity: {model.similarity}; leave normalize out"
+            )
+        return tracker.model_copy(update={"normalize": tracker.normalize or learnt})
 
     def benchmark(self, name: str) -> BenchmarkSettings:
         """Return a declared benchmark. Raises InputError if there is none."""

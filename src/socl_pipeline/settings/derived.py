@@ -113,7 +113,9 @@ def _tracker_with(config: "Config", raw: Delta, variant: str, name: str) -> Delt
         raise _unknown("tracker", name, variant, known)
     raw = overlay(raw, own or {})
     if model and not raw["model"]:  # untrained: the network that would have been trained
-        raw["backbone"] = config.model(model).backbone
+        untrained = config.model(model)
+        start = {"backbone": untrained.backbone, "seed": untrained.seed}
+        raw = raw | start | ({"weights": str(untrained.weights)} if untrained.weights else {})
     return raw
 
 

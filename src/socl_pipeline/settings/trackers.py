@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from socl_pipeline.settings.section import Name, Section
-from socl_pipeline.settings.training import BackboneName
+from socl_pipeline.settings.training import BackboneName, check_published
 
 
 class SiamFCTrackerSettings(Section):
@@ -19,8 +19,10 @@ class SiamFCTrackerSettings(Section):
     weights: Path | Literal["imagenet"] | None = Field(
         None, description="Of the untrained network, as `weights` of a model; none: random."
     )
-    normalize: Literal["none", "cell"] = Field(
-        "cell", description="L2-normalise the features of each cell before correlation."
+    normalize: Literal["none", "cell"] | None = Field(
+        None,
+        description="cell: features of each cell have unit length before correlation. None: what "
+        "the model was trained for, cell for SoCL and untrained networks.",
     )
     precision: Literal["float32", "bf16"] = Field(
         "float32",
@@ -33,6 +35,7 @@ class SiamFCTrackerSettings(Section):
     def _consistent(self) -> "SiamFCTrackerSettings":
         if self.model is not None and self.weights is not None:
             raise ValueError("weights are of an untrained network: leave out weights or model")
+        check_published(self.backbone, self.weights)
         return self
 
 

@@ -9,6 +9,17 @@ from socl_pipeline.settings.section import Section
 from socl_pipeline.top.maps import AUTO_GAIN
 
 BackboneName = Literal["alexnet_v1", "resnet18", "squeezenet1_1"]
+PUBLISHED: tuple[BackboneName, ...] = ("resnet18", "squeezenet1_1")
+
+
+def check_published(backbone: BackboneName, weights: Path | Literal["imagenet"] | None) -> None:
+    """Raise ValueError if ImageNet weights are asked for that nobody has published."""
+    if weights == "imagenet" and backbone not in PUBLISHED:
+        raise ValueError(
+            f"weights: imagenet is for {' and '.join(PUBLISHED)}, not for {backbone}; leave it out"
+        )
+
+
 # `auto` becomes the number that it means: what is recorded says what was used
 Gain = Annotated[
     float | Literal["raw"],
@@ -87,16 +98,6 @@ class ModelSettings(Section):
     max_gap: int = Field(
         100, gt=0, description="Largest frame distance in a pair; our choice: SiamFC's."
     )
-    top_clip: float | Literal["auto"] = Field(
-        "auto",
-        description="Clip share of the feature grid (Table 10: 0.1 at 255 px); auto: the share "
-        "that the TOP extent has there, which keeps the mask on the target in smaller windows.",
-    )
-    top_gain: Gain = Field(
-        AUTO_GAIN,
-        description="Before the softmax the score at the clip level is scaled to this (our "
-        "choice); auto: to 10; raw: scores stay as they were summed.",
-    )
     augment: AugmentSettings = AugmentSettings()
     validation_videos: float = Field(
         0.15, ge=0, lt=0.9, description="Share of videos held out; their clicks choose the weights."
@@ -112,12 +113,14 @@ class ModelSettings(Section):
     )
     seed: int = Field(0, ge=0)
 
+    @property
+    def unused(self) -> set[str]:
+        """The keys that decide nothing beside the values of others."""
+        return {"lr_decay_epochs"} if self.lr_final is not None else set()
+
     @model_validator(mode="after")
     def _consistent_model(self) -> "ModelSettings":
-        if self.top_clip != "auto" and not 0 < self.top_clip <= 1:
-            raise ValueError("top_clip must be auto or in (0, 1]")
-        if self.top_gain != "raw" and self.top_gain <= 0:
-            raise ValueError("top_gain must be auto, raw or positive")
+        check_published(self.backbone, self.weights)
         if self.processes != "auto" and not 1 <= self.processes <= self.videos_per_batch:
             raise ValueError("processes must be auto or from 1 to videos_per_batch")
         if self.lr_final is not None and self.lr_final > self.lr:
@@ -129,6 +132,16 @@ class SoclModelSettings(ModelSettings):
     """A model trained with the SoCL loss on TOP maps."""
 
     kind: Literal["socl"] = "socl"
+    top_clip: float | Literal["auto"] = Field(
+        "auto",
+        description="Clip share of the feature grid (Table 10: 0.1 at 255 px); auto: the share "
+        "that the TOP extent has there, which keeps the mask on the target in smaller windows.",
+    )
+    top_gain: Gain = Field(
+        AUTO_GAIN,
+        description="Before the softmax the score at the clip level is scaled to this (our "
+        "choice); auto: to 10; raw: scores stay as they were summed.",
+    )
     projection_head: bool = Field(False, description="Table 9: off for SoCL-Siam, on for SoCL-CF.")
     temperature: float = Field(
         0.1, gt=0, description="tau of Eq. (9); lost in print, our choice: SimCLR's best."
@@ -161,8 +174,24 @@ class SoclModelSettings(ModelSettings):
         description="Mix factor ~ U(low, high); lost in print, our choice: as in MoCHi.",
     )
 
+    @property
+    def unused(self) -> set[str]:
+        """The keys that decide nothing beside the values of others."""
+        of_sns = {"background_mass", "sns_similarity", "sns_temperature"}
+        return (
+            super().unused
+            | (set() if self.sns else of_sns)
+            | ({"sns_temperature"} if self.sns_similarity == "dot" else set())
+            | (set() if self.mixup else {"mixup_beta"})
+            | (set() if self.lst else {"lst_mass"})
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> "SoclModelSettings":
+        if self.top_clip != "auto" and not 0 < self.top_clip <= 1:
+            raise ValueError("top_clip must be auto or in (0, 1]")
+        if self.top_gain != "raw" and self.top_gain <= 0:
+            raise ValueError("top_gain must be auto, raw or positive")
         if not 0 < self.lst_mass[0] <= self.lst_mass[1] <= 1:
             raise ValueError("lst_mass must be two numbers with 0 < low <= high <= 1")
         if not 0 <= self.mixup_beta[0] <= self.mixup_beta[1] <= 1:

@@ -31,7 +31,7 @@ def build_tracker(
         backbone = untrained_backbone(settings.backbone, settings.seed, settings.weights)
     else:
         backbone = load_backbone(model)
-    constants = SiamFCSettings(normalize=settings.normalize, precision=settings.precision)
+    constants = SiamFCSettings(normalize=settings.normalize or "cell", precision=settings.precision)
     return SiamFC(backbone, constants, choose_device(settings.device))
 
 

@@ -1,12 +1,20 @@
 """From a model's settings to what is trained: its backbone and its loss."""
 
+from dataclasses import asdict
+from typing import Any
+
 import numpy as np
 
 from socl_pipeline.box_siam.objective import BoxObjective
 from socl_pipeline.models import Backbone, build_backbone
 from socl_pipeline.models.pretrained import load_pretrained
 from socl_pipeline.patches.patch_set import PatchSet
-from socl_pipeline.settings import AnyModelSettings, ModelSettings, SoclModelSettings
+from socl_pipeline.settings import (
+    AnyModelSettings,
+    BceModelSettings,
+    ModelSettings,
+    SoclModelSettings,
+)
 from socl_pipeline.socl.objective import SoclObjective
 from socl_pipeline.socl.prior import CellGrid, feature_grid
 from socl_pipeline.training.network import Network, projection_head
@@ -20,7 +28,7 @@ def target_share(target_px: float, grid: CellGrid) -> float:
     return min(MOST_TARGET, (target_px / (grid.step * grid.cells)) ** 2)
 
 
-def clip_share(settings: ModelSettings, grid: CellGrid, patches: PatchSet) -> float:
+def clip_share(settings: SoclModelSettings, grid: CellGrid, patches: PatchSet) -> float:
     """Return the clip share of the TOP maps: the settings', or that of the median TOP extent."""
     if settings.top_clip != "auto":
         return settings.top_clip
@@ -44,10 +52,26 @@ def build_network(settings: AnyModelSettings, backbone: Backbone) -> Network:
 
 def build_objective(
     settings: AnyModelSettings, backbone: Backbone, patches: PatchSet
-) -> tuple[Objective, CellGrid, float]:
-    """Return the loss of a model, the feature grid and the clip share of its TOP maps."""
+) -> SoclObjective | BoxObjective:
+    """Return the loss of a model."""
+    if isinstance(settings, BceModelSettings):
+        return BoxObjective(settings, backbone, patches.size)
     grid = feature_grid(backbone.eval(), settings.window)
-    clip = clip_share(settings, grid, patches)
-    if isinstance(settings, SoclModelSettings):
-        return SoclObjective(settings, grid, clip, patches.size), grid, clip
-    return BoxObjective(settings, backbone, patches.size), grid, clip
+    return SoclObjective(settings, grid, clip_share(settings, grid, patches), patches.size)
+
+
+def top_rendering(objective: Objective) -> dict[str, Any] | None:
+    """Return what makes the TOP maps of a model; only together do these numbers mean much.
+
+    The region is the training window, of `window_px` in a patch of `patch_px`, as augmented;
+    cell i of the grid spans start + step * [i, i + 1] in window pixels. None: it has no maps.
+    """
+    if not isinstance(objective, SoclObjective):
+        return None
+    settings = objective.settings
+    return {
+        "clip": objective.clip,
+        "gain": settings.top_gain,
+        "region": {"window_px": settings.window, "patch_px": objective.patch_size},
+        "grid": asdict(objective.grid),
+    }

@@ -74,5 +74,5 @@ class History:
 
 
 def first_not_finite(rows: list[Row]) -> Row | None:
-    """Return the first row whose loss is not a finite number."""
-    return next((row for row in rows if not math.isfinite(row["loss"])), None)
+    """Return the first row whose loss or gradient is not a finite number."""
+    return next((r for r in rows if not math.isfinite(r["loss"] + r["gradient"])), None)

@@ -1,11 +1,15 @@
 """Start training in this process, or in one for each GPU (what torchrun does)."""
 
+import logging
 import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -15,15 +19,27 @@ from socl_pipeline.pipeline.progress import logging_to
 from socl_pipeline.settings import ModelSettings
 from socl_pipeline.training.ranks import Ranks
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+MENDED = "the checkpoint is kept; mend it and run the same command again"
 
 
 def process_count(settings: ModelSettings) -> int:
-    """Return how many processes train: as many as asked for, or one for each visible GPU."""
-    if settings.processes != "auto":
-        return settings.processes
-    on_gpus = choose_device(settings.device).type == "cuda"
-    return torch.cuda.device_count() if on_gpus else 1
+    """Return how many processes train: as many as asked for, or one for each visible GPU.
+
+    Raises InputError if more are asked for than there are GPUs.
+    """
+    if choose_device(settings.device).type != "cuda":
+        return 1 if settings.processes == "auto" else settings.processes
+    visible = torch.cuda.device_count()
+    if settings.processes == "auto":
+        return min(visible, settings.videos_per_batch)
+    if settings.processes > visible:
+        raise InputError(
+            f"processes: {settings.processes}, but torch sees {visible} GPUs; lower it"
+        )
+    return settings.processes
 
 
 def launch(
@@ -31,7 +47,7 @@ def launch(
 ) -> dict[str, Any]:
     """Return what `function` returns on the leading rank of `count` processes.
 
-    Raises InputError if one of several processes fails; the checkpoint is kept.
+    Raises InputError with the process's own sentence, or one about how it ended.
     """
     if count == 1:
         return function(task, choose_device(wanted), Ranks())
@@ -42,22 +58,41 @@ def launch(
         run_id=str(os.getpid()),
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        local_addr="localhost",  # the machine's own name need not resolve
         max_restarts=0,  # the pipeline starts the stage again, from the checkpoint
         start_method="spawn",
     )
+    # its own account of a failure is a page long; what a user needs of it is said below
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        results: dict[int, dict[str, Any]] = elastic_launch(config, _work)(function, task, wanted)
+        results = elastic_launch(config, _work)(function, task, wanted, _log_file())
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        raise InputError(
-            f"training process {rank} of {count} ended with {failure.exitcode}; its own message "
-            "is above, the checkpoint is kept: mend it and run the same command again"
-        ) from None
+        raise _sentence(error, count) from None
+    except SignalException as error:
+        raise KeyboardInterrupt(str(error)) from None
     return results[0]
 
 
+def _sentence(error: ChildFailedError, count: int) -> InputError:
+    """Return what a user should read about the process that failed first."""
+    rank, failure = error.get_first_failure()
+    if failure.exitcode < 0:
+        said = f"was ended by {signal.Signals(-failure.exitcode).name}"
+    else:
+        report = failure.error_file_data.get("message", {})  # torch's, written as it failed
+        said = f"ended: {report['message']}"
+        name, _, sentence = report["message"].partition(": ")
+        if name == InputError.__name__:
+            return InputError(sentence)
+        logger.error("%s", report["extraInfo"]["py_callstack"])
+    return InputError(f"training process {rank} of {count} {said}; {MENDED}")
+
+
 def _work(
-    function: Callable[[T, torch.device, Ranks], dict[str, Any]], task: T, wanted: str
+    function: Callable[[T, torch.device, Ranks], dict[str, Any]],
+    task: T,
+    wanted: str,
+    log: Path | None,
 ) -> dict[str, Any]:
     """Be one of several processes; torchrun's environment says which."""
     ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
@@ -66,8 +101,16 @@ def _work(
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        with logging_to(None):
-            return function(task, device, ranks)
-    finally:
-        dist.destroy_process_group()
+    with logging_to(log if ranks.leads else None, append=True):
+        result = function(task, device, ranks)
+    # only after success: a rank that fails would wait here for others that wait for it
+    dist.destroy_process_group()
+    return result
+
+
+def _log_file() -> Path | None:
+    """Return the file that this process logs to."""
+    for handler in logging.getLogger("socl_pipeline").handlers:
+        if isinstance(handler, logging.FileHandler):
+            return Path(handler.baseFilename)
+    return None

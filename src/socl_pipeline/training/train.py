@@ -31,6 +31,7 @@ from socl_pipeline.pipeline.artifact import (
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import AnyModelSettings
+from socl_pipeline.training.build import top_rendering
 from socl_pipeline.training.launch import launch, process_count
 from socl_pipeline.training.ranks import Ranks
 from socl_pipeline.training.trainer import Trainer
@@ -70,12 +71,14 @@ def train(task: Task, device: torch.device, ranks: Ranks) -> dict[str, Any]:
         writer = None
         if ranks.leads:
             logger.info(
-                "training on %d videos, %d held out, %s%s, TOP clip %.2f",
+                "training on %d videos, %d held out, %s%s%s",
                 len(trainer.train_videos),
                 len(trainer.held_out),
                 device.type,
                 f" x {ranks.world}" if ranks.world > 1 else "",
-                trainer.clip,
+                f", TOP clip {maps['clip']:.2f}"
+                if (maps := top_rendering(trainer.objective))
+                else "",
             )
             board = SummaryWriter(str(task.folder / "tensorboard"), purge_step=done)
             writer = stack.enter_context(board)
@@ -90,7 +93,9 @@ def train(task: Task, device: torch.device, ranks: Ranks) -> dict[str, Any]:
 
 def _write(task: Task, trainer: Trainer) -> None:
     settings, folder = task.settings, task.folder
-    used = {"model": settings.model_dump(mode="json"), "top_maps": trainer.top_rendering}
+    used = {"model": settings.model_dump(mode="json")}
+    if maps := top_rendering(trainer.objective):
+        used["top_maps"] = maps
     write_atomic(folder / "config.json", json.dumps(used, indent=1) + "\n")
     trainer.history.write(folder / "metrics.parquet")
     with atomic_path(folder / "validation.parquet") as temporary:
@@ -108,7 +113,7 @@ def _statistics(trainer: Trainer) -> dict[str, Any]:
         "held_out_videos": trainer.held_out,
         "steps": len(trainer.history),
         "final_loss": trainer.history.column("loss")[-1],
-        "top_clip": trainer.clip,
+        "top_clip": maps["clip"] if (maps := top_rendering(trainer.objective)) else None,
         "best": json.loads(canonical_json(best)),
         "parameters": sum(p.numel() for p in trainer.backbone.parameters()),
     }

@@ -2,13 +2,14 @@
 
 import logging
 import math
+import os
+import pickle
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.patches.loader import (
+    LEAST_VIDEOS,
     PatchBatch,
     batches_ahead,
     draw_pair,
@@ -31,8 +33,9 @@ from socl_pipeline.training.accumulation import backward
 from socl_pipeline.training.build import build_network, build_objective, starting_backbone
 from socl_pipeline.training.history import History, Row, first_not_finite
 from socl_pipeline.training.network import learning_rate, make_optimizer
+from socl_pipeline.training.objective import Objective
 from socl_pipeline.training.ranks import Ranks, distributed
-from socl_pipeline.training.split import MIN_TRAIN_VIDEOS, split_videos
+from socl_pipeline.training.split import split_videos
 from socl_pipeline.training.validation import LocalisationPairs, Searching, draw_pairs, localisation
 
 logger = logging.getLogger(__name__)
@@ -69,10 +72,9 @@ class Trainer:
         self.train_videos, self.held_out = split_videos(
             sorted(patches.videos), settings.validation_videos, settings.seed
         )
-        if len(self.train_videos) < MIN_TRAIN_VIDEOS:
+        if len(self.train_videos) < LEAST_VIDEOS:
             raise InputError(
-                f"the contrastive loss needs {MIN_TRAIN_VIDEOS} videos, the patches have "
-                f"{len(patches.videos)}"
+                f"training needs {LEAST_VIDEOS} videos, the patches have {len(patches.videos)}"
             )
         least = len(self.train_videos) // self.steps_per_epoch
         if self.ranks.world > least:
@@ -81,7 +83,7 @@ class Trainer:
                 "processes, or train on more videos"
             )
         self.backbone = starting_backbone(settings)
-        self.objective, self.grid, self.clip = build_objective(settings, self.backbone, patches)
+        self.objective: Objective = build_objective(settings, self.backbone, patches)
         self.network = build_network(settings, self.backbone)
         self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.compile:
@@ -95,20 +97,6 @@ class Trainer:
         self.state, self.history = State(), History()
         self._saved = time.monotonic()
         self._resume()
-
-    @property
-    def top_rendering(self) -> dict[str, Any]:
-        """What made the TOP maps that were trained on; only together do these numbers mean much.
-
-        The region is the training window, of `window_px` in a patch of `patch_px`, as augmented;
-        cell i of the grid spans start + step * [i, i + 1] in window pixels.
-        """
-        return {
-            "clip": self.clip,
-            "gain": self.settings.top_gain,
-            "region": {"window_px": self.settings.window, "patch_px": self.patches.size},
-            "grid": asdict(self.grid),
-        }
 
     @property
     def steps_per_epoch(self) -> int:
@@ -166,7 +154,8 @@ class Trainer:
             self._step(batch, videos, index)
             state.index = index + 1
             last = state.index == self.steps_per_epoch
-            if last or self.history.pending >= self._steps_between_fetches:
+            due = self.ranks.leads and self._save_is_due()
+            if last or due or self.history.pending >= self._steps_between_fetches:
                 rows = self._fetch(writer)
                 seconds = time.monotonic() - started
                 speed = {
@@ -179,7 +168,8 @@ class Trainer:
                     f"loss {rows[-1]['loss']:.3f}, {images / seconds:.0f} images/s, "
                     f"waits {waited / seconds:.0%}",
                 )
-            self._save_when_due(writer)
+            if due:  # and all that it saves has been looked at
+                self._save()
 
     @property
     def _steps_between_fetches(self) -> int:
@@ -209,8 +199,9 @@ class Trainer:
         """Make one step on this rank's share of a batch of so many videos."""
         settings, epoch = self.settings, self.state.epoch
         rng = np.random.default_rng([settings.seed, epoch, index])
+        pinned = self.device.type == "cuda"  # else the host would wait for each copy
         draws = {
-            name: values.to(self.device, non_blocking=True)
+            name: (values.pin_memory() if pinned else values).to(self.device, non_blocking=True)
             for name, values in self.objective.draw(videos, rng).items()
         }
         self.optimizer.zero_grad(set_to_none=True)
@@ -222,19 +213,24 @@ class Trainer:
             self.ranks,
             settings.chunk_videos,
         )
+        watched["gradient"] = gradient_length(self.network)
         self.optimizer.step()
         step = epoch * self.steps_per_epoch + index
         known = {"step": step, "epoch": epoch, "lr": learning_rate(settings, epoch)}
         self.history.add(known, watched)
 
     def _fetch(self, writer: SummaryWriter | None) -> list[Row]:
-        """Look at what the last steps measured. Raises InputError if a loss is no number."""
+        """Look at what the last steps measured.
+
+        Raises InputError if a loss or gradient is no number: the weights are none then, either.
+        """
         before = len(self.history)
         rows = self.history.fetch()
         wrong = first_not_finite(rows)
         if wrong is not None:
+            name = "loss" if not math.isfinite(wrong["loss"]) else "gradient"
             raise InputError(
-                f"the loss is {wrong['loss']} at step {wrong['step']:.0f} (epoch "
+                f"the {name} is {wrong[name]} at step {wrong['step']:.0f} (epoch "
                 f"{wrong['epoch']:.0f}); lower lr, or set precision: float32"
             )
         for row in rows:
@@ -250,9 +246,8 @@ class Trainer:
         if searched and recent and self.ranks.leads and np.mean(recent) < LOW_COVERAGE:
             logger.warning(
                 "the background mask covers only %.0f %% of the TOP extent: the soft negatives "
-                "hold target features; raise top_clip (now %.2f) or background_mass",
+                "hold target features; raise top_clip or background_mass",
                 100 * np.mean(recent),
-                self.clip,
             )
 
     def _validate(self, pairs: LocalisationPairs, writer: SummaryWriter | None) -> None:
@@ -272,12 +267,8 @@ class Trainer:
             result["mean_error_px"],
         )
 
-    def _save_when_due(self, writer: SummaryWriter | None) -> None:
-        due = time.monotonic() - self._saved >= 60 * self.settings.checkpoint_minutes
-        if due and self.ranks.leads:
-            self._fetch(writer)  # nothing is saved that has not been looked at
-            self._save()
-            self._saved = time.monotonic()
+    def _save_is_due(self) -> bool:
+        return time.monotonic() - self._saved >= 60 * self.settings.checkpoint_minutes
 
     def _save(self) -> None:
         content = {
@@ -287,13 +278,22 @@ class Trainer:
             "state": vars(self.state),
             "history": self.history.columns(),
         }
-        with atomic_path(self.checkpoint) as temporary:
-            torch.save(content, temporary)
+        with atomic_path(self.checkpoint) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())  # whole on the disk before it takes the old one's place
+        self._saved = time.monotonic()
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
-        content = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        try:
+            content = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"{self.checkpoint}: the checkpoint is damaged; delete it and run the same command "
+                "again, which trains from the start"
+            ) from error
         self.network.load_state_dict(content["network"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.best = {name: tensor.cpu() for name, tensor in content["best"].items()}
@@ -305,6 +305,12 @@ class Trainer:
         """Return the backbone with the best weights."""
         self.backbone.load_state_dict(self.best)
         return self.backbone
+
+
+def gradient_length(network: nn.Module) -> Tensor:
+    """Return the length of the gradient of all parameters together, on their device."""
+    lengths = [p.grad.norm() for p in network.parameters() if p.grad is not None]
+    return torch.stack(lengths).norm()
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
