@@ -48,7 +48,7 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
         ("models.tiny.lr", 1e-5, {"train"}),
         ("models.tiny.checkpoint_minutes", 9, set()),
         ("models.tiny.device", "auto", set()),
-        ("models.tiny.weights", "imagenet", {"train"}),
+        ("models.tiny.backbone", "resnet18", {"train"}),
         ("trackers.kcf.name", "csrt", {"track"}),
         ("trackers.socl.normalize", "none", set()),
         ("benchmarks.val.convention", "drop", {"scores", "table"}),
@@ -98,19 +98,21 @@ def test_the_content_of_pretrained_weights_counts(raw_config, make_job, tmp_path
     raw_config["trackers"]["socl"] = entry = {"kind": "siamfc", "backbone": "resnet18"}
     if stage == "train":
         entry = raw_config["models"]["tiny"]
+        entry["backbone"] = "resnet18"
     job = make_job(stage, raw=raw_config, tracker="socl")
     assert "weights" not in job.stage.files(job)
     random = job.fingerprint
-    found = {}
+    found, fingerprints = {}, {}
     for name, content in {"a": b"1", "b": b"1", "c": b"2"}.items():
         path = tmp_path / f"{name}.pth"
         path.write_bytes(content)
         entry["weights"] = str(path)
         job = make_job(stage, raw=raw_config, tracker="socl")
         found[name] = job.stage.files(job)["weights"]
-        assert job.fingerprint != random
+        fingerprints[name] = job.fingerprint
         assert "weights" not in job.params
     assert found["a"] == found["b"] != found["c"]
+    assert random != fingerprints["a"] == fingerprints["b"] != fingerprints["c"]
     path.unlink()
     with pytest.raises(InputError, match=r"c\.pth: no such file, though the config names it"):
         job.stage.files(job)

@@ -47,6 +47,9 @@ def test_steps_are_whole_numbers_in_the_file(history, tmp_path):
 
 
 def test_the_first_loss_that_is_no_number():
-    rows = [{"step": 0, "loss": 1.0}, {"step": 1, "loss": math.nan}, {"step": 2, "loss": math.inf}]
-    assert first_not_finite(rows) == rows[1]
-    assert first_not_finite(rows[:1]) is None
+    fine = {"step": 0, "loss": 1.0, "gradient": 2.0}
+    wrong = {"step": 2, "loss": math.inf, "gradient": 2.0}
+    assert first_not_finite([fine]) is None
+    assert first_not_finite([fine, wrong, fine]) == wrong
+    steep = {"step": 1, "loss": 1.0, "gradient": math.nan}
+    assert first_not_finite([fine, steep, wrong]) == steep
