@@ -9,8 +9,9 @@ from importlib import resources
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from socl_pipeline.settings.errors import nearest
 from socl_pipeline.settings.section import Name, OwnName, Section
 
 Delta = dict[str, Any]
@@ -67,9 +68,26 @@ class TableSettings(Section):
         (), description="hours: one column for each of `tables.hours`."
     )
     rows: tuple[RowSettings, ...] = Field(min_length=1)
+    reference: str | None = Field(
+        None,
+        description="Label of the row that the others are compared with, column by column, or all "
+        "with its single figure; none: the first. Without it a single row, and rows with columns "
+        "of their own, are compared within themselves: with the unchanged model, or else with "
+        "the first column.",
+    )
     metrics: tuple[Metric, ...] = Field(("auc",), min_length=1)
     curves: bool = Field(False, description="Draw curves over the axis instead of a table.")
     paper: tuple[PaperFigures, ...] = ()
+
+    @model_validator(mode="after")
+    def _known_reference(self) -> "TableSettings":
+        labels = [row.label for row in self.rows]
+        if self.reference is not None and self.reference not in labels:
+            raise ValueError(
+                f"reference must be the label of a row, not {self.reference!r}"
+                f"{nearest(self.reference, labels)}"
+            )
+        return self
 
 
 class TablesSettings(Section):
