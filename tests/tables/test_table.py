@@ -24,7 +24,8 @@ from socl_pipeline.tables.results import table_results
 from socl_pipeline.trackers.track import SCHEMA
 
 # Pixels that each tracker is off, by the variants in its name; a seed adds its number.
-OFFSETS = {"gst": 24.0, "sns": 16.0, "mixup": 12.0, "head": 30.0}
+OFFSETS = {"gst": 24.0, "sns": 16.0, "mixup": 12.0, "head": 30.0, "bce": 3.0}
+OFFSETS |= {"mass50": 10.0, "lst30": 8.0, "clip05": 5.0, "t20": 4.0}
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -57,6 +57,17 @@ class PaperFigures(Section):
     columns: tuple[str, ...] = Field((), description="Of each row's figures; none: one a row.")
     rows: dict[str, tuple[float | None, ...]]
 
+    @model_validator(mode="after")
+    def _one_figure_a_column(self) -> "PaperFigures":
+        wanted = len(self.columns) or 1
+        for row, values in self.rows.items():
+            if len(values) != wanted:
+                raise ValueError(
+                    f"row {row!r} has {len(values)} figures, but columns ask for {wanted}: "
+                    "give one for each column (null where the paper has none), without columns one"
+                )
+        return self
+
 
 class TableSettings(Section):
     """A table or figure: rows, columns, and what the paper says."""
