@@ -80,16 +80,12 @@ def test_every_figure_of_the_paper_belongs_to_a_row(cells):
 
 
 @pytest.mark.parametrize(
-    ("columns", "values", "wrong"),
-    [
-        (["110 h", "880 h"], [52.0], "row 'SoCL' has 1 figures, but columns ask for 2: give one"),
-        ([], [52.0, 53.0], "row 'SoCL' has 2 figures, but columns ask for 1: give one"),
-        ([], [], "row 'SoCL' has 0 figures, but columns ask for 1: give one"),
-    ],
+    ("columns", "values"), [(["110 h", "880 h"], [52.0]), ([], [52.0, 53.0]), ([], [])]
 )
-def test_a_paper_row_without_a_figure_for_each_column_is_refused(columns, values, wrong):
+def test_a_paper_row_without_a_figure_for_each_column_is_refused(columns, values):
     raw = {"benchmark": "b", "metric": "AUC", "columns": columns}
-    with pytest.raises(InputError, match=f"^t: {wrong} for each column .null where"):
+    said = rf"^t: row 'SoCL' must .* each of {len(columns)} columns .*, not {len(values)}$"
+    with pytest.raises(InputError, match=said):
         validated(PaperFigures, raw | {"rows": {"SoCL": values}}, "t")
 
 

@@ -59,12 +59,11 @@ class PaperFigures(Section):
 
     @model_validator(mode="after")
     def _one_figure_a_column(self) -> "PaperFigures":
-        wanted = len(self.columns) or 1
         for row, values in self.rows.items():
-            if len(values) != wanted:
+            if len(values) != (len(self.columns) or 1):
                 raise ValueError(
-                    f"row {row!r} has {len(values)} figures, but columns ask for {wanted}: "
-                    "give one for each column (null where the paper has none), without columns one"
+                    f"row {row!r} must have a figure for each of {len(self.columns)} columns "
+                    f"(null where none is printed), or one if there are none, not {len(values)}"
                 )
         return self
 
