@@ -45,13 +45,10 @@ from socl_pipeline.patches.cut import patch_region, patch_schema
 from socl_pipeline.patches.loader import PatchBatch, batches_ahead, load_batch
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.settings import PatchSettings, SoclModelSettings
-from socl_pipeline.socl.objective import SoclObjective
-from socl_pipeline.socl.prior import feature_grid
 from socl_pipeline.trackers.crops import crop_square, mean_color
-from socl_pipeline.training.accumulation import backward
-from socl_pipeline.training.network import Network, make_optimizer
-from socl_pipeline.training.ranks import Ranks
+from socl_pipeline.training.network import Network
 from top_maps import Source, machine, one_thread, real_sources, scene_sources
+from train_step import TrainStep
 
 FRAME = (1280, 720)
 TOP_K = 64
@@ -261,41 +258,12 @@ def measure_storage(patches: PatchSet, seconds: float) -> dict[str, Any]:
     }
 
 
-class Step:
-    """A training step as the trainer makes it: AlexNetV1 from random weights, SoCL loss, Adam."""
-
-    def __init__(self, patches: PatchSet, device: torch.device) -> None:
-        self.settings, self.device = SoclModelSettings(), device
-        backbone = build_backbone(self.settings.backbone, 0)
-        grid = feature_grid(backbone.eval(), self.settings.window)
-        self.objective = SoclObjective(self.settings, grid, 0.1, patches.size)
-        self.network = Network(backbone.train(), None, self.settings.precision)
-        self.network.to(device=device, memory_format=torch.channels_last)
-        self.optimizer = make_optimizer(self.network, self.settings)
-        self.rng = np.random.default_rng(0)
-
-    def __call__(self, batch: PatchBatch) -> None:
-        """Make a step on a batch of 2N patches."""
-        draws = {
-            name: values.to(self.device, non_blocking=True)
-            for name, values in self.objective.draw(len(batch.images) // 2, self.rng).items()
-        }
-        self.optimizer.zero_grad(set_to_none=True)
-        on_device = batch.to(self.device, non_blocking=True)
-        backward(self.objective, self.network, on_device, draws, Ranks())
-        self.optimizer.step()
-
-    def wait(self) -> None:
-        """Wait for the device."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-
 def measure_step(
     patches: PatchSet, device: torch.device, videos: int, workers: int, seconds: float
 ) -> dict[str, Any]:
     """Return images per second of whole steps, and the share of them that waits for data."""
-    step, pin = Step(patches, device), device.type == "cuda"
+    step = TrainStep(SoclModelSettings(), patches.size, device)
+    pin = device.type == "cuda"
     rows = endless_rows(patches, 2 * videos)
     with closing(batches_ahead(patches, rows, workers, pin)) as ahead:
         for _ in range(WARM_UP):

@@ -3,7 +3,7 @@
     python benchmarks/socl_memory.py --json FILE [--videos 96 --window 255 --repeat 5]
 
 gst: templates alone (Eq. 1). full: soft negatives, mix-up and local templates as well. Both are
-the whole step as in training: windows cut from random patches of 320 pixels, AlexNetV1 in bf16 and
+the whole step of the trainer: windows cut from random patches of 320 pixels, AlexNetV1 in bf16 and
 channels_last, loss, gradient, Adam. Each has a process of its own; their steps take turns, the
 order swapped each time, so that what else the machine does falls on both. One step of each comes
 before, unmeasured.
@@ -32,13 +32,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from socl_pipeline.models import build_backbone
 from socl_pipeline.models.device import choose_device
 from socl_pipeline.patches.loader import PatchBatch
 from socl_pipeline.settings import PatchSettings, SoclModelSettings
 from socl_pipeline.socl.loss import contrastive_loss, soft_samples
-from socl_pipeline.socl.objective import SoclObjective
-from socl_pipeline.socl.prior import feature_grid
+from train_step import TrainStep
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "gst": {"sns": False, "mixup": False, "lst": False},
@@ -46,34 +44,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 SIZE = PatchSettings().size
 BOXES = 64  # kept of each frame
-CLIP = 0.1  # of the paper, at 255 pixels
 MB = 2**20
 
 
-class Step:
-    """A network that is trained on one batch again and again."""
+class Measured:
+    """The training step of a variant, on one batch again and again."""
 
     def __init__(self, variant: str, videos: int, window: int) -> None:
-        self.settings = SoclModelSettings(window=window, **VARIANTS[variant])
-        self.device = choose_device(self.settings.device)
-        backbone = build_backbone(self.settings.backbone, seed=0)
-        grid = feature_grid(backbone.eval(), window)
-        self.shape = (videos, 2, grid.cells**2, backbone.channels)
-        self.network = backbone.train().to(self.device, memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.settings.lr)
-        self.objective = SoclObjective(self.settings, grid, CLIP, SIZE)
-        self.rng = np.random.default_rng(0)
-        self.batch = random_batch(videos, self.rng).to(self.device)
+        settings = SoclModelSettings(window=window, **VARIANTS[variant])
+        self.device = choose_device(settings.device)
+        self.step = TrainStep(settings, SIZE, self.device)
+        self.shape = (videos, 2, self.step.grid.cells**2, self.step.channels)
+        self.batch = random_batch(videos, np.random.default_rng(0)).to(self.device)
 
     def whole(self) -> None:
         """Take a training step."""
-        drawn = self._drawn()
-        with torch.autocast(self.device.type, torch.bfloat16):
-            encoded = self.objective.encode(self.network, self.batch, drawn)
-        loss, _ = self.objective.loss(encoded, drawn)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        self.step(self.batch)
 
     def loss_alone(self) -> Callable[[], None]:
         """Return what computes the loss and its gradient on features and TOP maps."""
@@ -81,7 +67,7 @@ class Step:
         rows = torch.randn(2 * videos, locations, channels, device=self.device)
         features = rows.bfloat16().mT.unflatten(0, (videos, 2)).requires_grad_()
         top = torch.rand(videos, 2, locations, device=self.device).mul_(20).softmax(-1)
-        drawn, options = self._drawn(), self.objective.options
+        drawn, options = self.step.draws(videos), self.step.objective.options
 
         def run() -> None:
             samples = soft_samples(features, top, options, drawn)
@@ -89,16 +75,11 @@ class Step:
 
         return run
 
-    def _drawn(self) -> dict[str, torch.Tensor]:
-        drawn = self.objective.draw(self.shape[0], self.rng)
-        return {name: values.to(self.device) for name, values in drawn.items()}
-
     def seconds(self, work: Callable[[], None]) -> dict[str, float]:
         """Return how long work takes, of the processor and by the clock."""
         busy, started = time.process_time(), time.perf_counter()
         work()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        self.step.wait()
         wall = time.perf_counter() - started
         on_gpu = self.device.type == "cuda"
         return {"seconds": wall if on_gpu else time.process_time() - busy, "wall": wall}
@@ -126,16 +107,16 @@ def random_batch(videos: int, rng: np.random.Generator) -> PatchBatch:
 
 def worker(pipe: Connection, variant: str, videos: int, window: int) -> None:
     """Answer each message: how long a step, or the loss alone, takes, and what memory it took."""
-    step = Step(variant, videos, window)
-    before, _ = step.held_mb()
-    work = {"step": step.whole}
+    measured = Measured(variant, videos, window)
+    before, _ = measured.held_mb()
+    work = {"step": measured.whole}
     for message in iter(pipe.recv, "end"):
         if message == "memory":
-            peak = step.held_mb()[1]
+            peak = measured.held_mb()[1]
             pipe.send({"before_mb": before, "peak_mb": peak, "step_mb": peak - before})
-            work["loss"] = step.loss_alone()  # after the step's peak is known
+            work["loss"] = measured.loss_alone()  # after the step's peak is known
         else:
-            pipe.send(step.seconds(work[message]))
+            pipe.send(measured.seconds(work[message]))
 
 
 class Workers:

@@ -8,7 +8,8 @@ import yaml
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Target
-from socl_pipeline.settings import load_config, validate_config
+from socl_pipeline.settings import PaperFigures, load_config, validate_config
+from socl_pipeline.settings.errors import validated
 from socl_pipeline.settings.tables import packaged_tables
 from socl_pipeline.tables.cells import base_dataset, base_tracker, table_benchmarks, table_cells
 
@@ -76,8 +77,16 @@ def test_every_figure_of_the_paper_belongs_to_a_row(cells):
         labels = {row.label for row in table.rows}
         for figures in table.paper:
             assert set(figures.rows) == labels & set(figures.rows), name
-            width = {len(values) for values in figures.rows.values()}
-            assert width == {len(figures.columns) or 1}, name
+
+
+@pytest.mark.parametrize(
+    ("columns", "values"), [(["110 h", "880 h"], [52.0]), ([], [52.0, 53.0]), ([], [])]
+)
+def test_a_paper_row_without_a_figure_for_each_column_is_refused(columns, values):
+    raw = {"benchmark": "b", "metric": "AUC", "columns": columns}
+    said = rf"^t: row 'SoCL' must .* each of {len(columns)} columns .*, not {len(values)}$"
+    with pytest.raises(InputError, match=said):
+        validated(PaperFigures, raw | {"rows": {"SoCL": values}}, "t")
 
 
 def test_a_table_reads_the_tracks_of_its_cells(make_job, raw_config):

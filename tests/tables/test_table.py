@@ -24,7 +24,8 @@ from socl_pipeline.tables.results import table_results
 from socl_pipeline.trackers.track import SCHEMA
 
 # Pixels that each tracker is off, by the variants in its name; a seed adds its number.
-OFFSETS = {"gst": 24.0, "sns": 16.0, "mixup": 12.0, "head": 30.0}
+OFFSETS = {"gst": 24.0, "sns": 16.0, "mixup": 12.0, "head": 30.0, "bce": 3.0}
+OFFSETS |= {"mass50": 10.0, "lst30": 8.0, "clip05": 5.0, "t20": 4.0}
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -168,20 +169,34 @@ def test_differences_are_paired_by_sequence():
     first = [0.1, 0.9, 0.5]
     runs = {"first": first, "second": [v + 0.02 for v in first]}
     scores = {"b": {f"b/d/{k}": [Score(v) for v in vs] for k, vs in runs.items()}}
-    reference, other = table_results(cells, ["auc"], scores)
-    assert reference.difference is None
+    base, other = table_results(cells, ["auc"], scores, {cells[1]: cells[0]})
+    assert base.difference is None and base.reference is None
     assert other.mean == pytest.approx(52) and other.spread is None
     d = other.difference
     assert (d.mean, d.low, d.high) == pytest.approx((2, 2, 2)), "each sequence differs alike"
+    assert other.reference == cells[0]
 
 
-def test_columns_are_compared_with_the_first_row_or_else_with_the_first_column():
-    def differences(cells):
-        scores = {"b": {c.role("b", c.trackers[0]): [Score(0.5)] * 2 for c in cells}}
-        results = table_results(cells, ["auc"], scores)
-        return {(r.cell.row, r.cell.column): r.difference is not None for r in results}
-
-    single = [Cell("r", c, None, "d", (c,)) for c in "ab"]
-    assert differences(single) == {("r", "a"): False, ("r", "b"): True}
-    several = [*single, Cell("s", "b", None, "d", ("x",)), Cell("s", "c", None, "d", ("y",))]
-    assert [k for k, known in differences(several).items() if known] == [("s", "b")]
+@pytest.mark.parametrize(
+    ("table", "heading"),
+    [
+        ("table_1", "Differences to `GST`,"),
+        ("figure_7", "Differences within each row (to `0.9` of background mass, to `0.5` of "),
+        ("figure_8", "Differences to `SoCL`,"),
+        ("figure_9", "Differences to `Box-Siam` in the same column,"),
+        ("table_10", "Differences to `5 %`,"),
+    ],
+)
+def test_what_differences_are_to_is_said_and_true(build, table, heading):
+    output = build(table).output
+    text = (output / "table.md").read_text()
+    assert text.count("Differences") == 1 and heading in text
+    lines = rows(output / "cells.csv")
+    auc = [x for x in lines if x["metric"] == "auc"]
+    means = {", ".join(filter(None, (x["row"], x["column"]))): float(x["mean"]) for x in auc}
+    compared = [x for x in lines if x["difference"]]
+    for line in (x for x in compared if x["metric"] == "auc"):
+        gap = float(line["mean"]) - means[line["reference"]]
+        assert float(line["difference"]) == pytest.approx(gap, abs=1e-3)
+    listed = text.partition("Differences")[2].count("\n- ")
+    assert listed == len(compared) > 0

@@ -9,8 +9,9 @@ from importlib import resources
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from socl_pipeline.settings.errors import nearest
 from socl_pipeline.settings.section import Name, OwnName, Section
 
 Delta = dict[str, Any]
@@ -56,6 +57,16 @@ class PaperFigures(Section):
     columns: tuple[str, ...] = Field((), description="Of each row's figures; none: one a row.")
     rows: dict[str, tuple[float | None, ...]]
 
+    @model_validator(mode="after")
+    def _one_figure_a_column(self) -> "PaperFigures":
+        for row, values in self.rows.items():
+            if len(values) != (len(self.columns) or 1):
+                raise ValueError(
+                    f"row {row!r} must have a figure for each of {len(self.columns)} columns "
+                    f"(null where none is printed), or one if there are none, not {len(values)}"
+                )
+        return self
+
 
 class TableSettings(Section):
     """A table or figure: rows, columns, and what the paper says."""
@@ -67,9 +78,26 @@ class TableSettings(Section):
         (), description="hours: one column for each of `tables.hours`."
     )
     rows: tuple[RowSettings, ...] = Field(min_length=1)
+    reference: str | None = Field(
+        None,
+        description="Label of the row that the others are compared with, column by column, or all "
+        "with its single figure; none: the first. Without it a single row, and rows with columns "
+        "of their own, are compared within themselves: with the unchanged model, or else with "
+        "the first column.",
+    )
     metrics: tuple[Metric, ...] = Field(("auc",), min_length=1)
     curves: bool = Field(False, description="Draw curves over the axis instead of a table.")
     paper: tuple[PaperFigures, ...] = ()
+
+    @model_validator(mode="after")
+    def _known_reference(self) -> "TableSettings":
+        labels = [row.label for row in self.rows]
+        if self.reference is not None and self.reference not in labels:
+            raise ValueError(
+                f"reference must be the label of a row, not {self.reference!r}"
+                f"{nearest(self.reference, labels)}"
+            )
+        return self
 
 
 class TablesSettings(Section):

@@ -49,6 +49,11 @@ def table_cells(config: Config, dataset: str, table: str) -> list[Cell]:
     ]
 
 
+def unchanged_trackers(config: Config) -> tuple[str, ...]:
+    """Return the trackers, one for each seed, of a cell that changes nothing of the model."""
+    return _trackers(config, base_tracker(config))
+
+
 def base_tracker(config: Config) -> str:
     """Return the tracker that tables vary. Raises InputError if the config has none."""
     tables = config.tables
@@ -86,20 +91,26 @@ def _cell(
     config: Config, dataset: str, tracker: str, row: RowSettings, column: ColumnSettings | None
 ) -> Cell:
     label, x = (column.label, column.x) if column else (None, None)
-    variants = (row.model, column.model if column else None)
-    first = getattr(config.tracker(tracker), "model", None)
-    seed = config.model(first).seed if first else 0
-    seeds = range(seed, seed + config.tables.seeds)
-    trackers = (derived_name(tracker, *variants, f"seed{i}") for i in seeds)
     source = derived_name(dataset, row.dataset, column.dataset if column else None)
     return Cell(
         row=row.label,
         column=label,
         x=x,
         dataset=simplest(config.dataset, source),
-        trackers=tuple(simplest(config.tracker, name) for name in trackers),
-        seeds=tuple(seeds),
+        trackers=_trackers(config, tracker, row.model, column.model if column else None),
+        seeds=_seeds(config, tracker),
     )
+
+
+def _trackers(config: Config, tracker: str, *variants: str | None) -> tuple[str, ...]:
+    names = (derived_name(tracker, *variants, f"seed{i}") for i in _seeds(config, tracker))
+    return tuple(simplest(config.tracker, name) for name in names)
+
+
+def _seeds(config: Config, tracker: str) -> tuple[int, ...]:
+    model = getattr(config.tracker(tracker), "model", None)
+    first = config.model(model).seed if model else 0
+    return tuple(range(first, first + config.tables.seeds))
 
 
 def base_dataset(config: Config) -> str:

@@ -1,5 +1,6 @@
 """A table's results as a picture: rows and rules, or curves over the axis."""
 
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from socl_pipeline.report.curves import OKABE_ITO, line_style
-from socl_pipeline.settings import TableSettings
+from socl_pipeline.settings import PaperFigures, TableSettings
 from socl_pipeline.tables.cells import HOURS
 from socl_pipeline.tables.results import METRICS, Result
 from socl_pipeline.tables.text import Grid
@@ -22,6 +23,7 @@ _MARGIN = 0.2  # inches
 _NOTE_LINE = 0.19  # inches
 _MIN_WIDTH = 5.0  # inches
 _PANEL = (4.8, 3.6)  # inches
+_PAPER_MARKERS = "sD^v<>"  # one for each of the paper's benchmarks; our own points are discs
 
 
 def table_picture(title: str, grids: Sequence[Grid], note: str) -> Figure:
@@ -86,7 +88,8 @@ def curve_picture(
 ) -> Figure:
     """Draw a curve for each row over the axis, side by side for each benchmark and metric.
 
-    A row with a single figure is a level line. Bars and bands are the spread over seeds.
+    A row with a single figure is a level line. Bars and bands are the spread over seeds. Open
+    markers are figures that the paper printed by the same metric at the same place of the axis.
     """
     panels: dict[str, list[Result]] = {}
     for r in results:
@@ -128,6 +131,7 @@ def _draw_panel(
             x = [r.cell.x for r in own]
             bars = spread if spread.any() else None
             handles.append(ax.errorbar(x, mean, bars, **line, marker="o", markersize=5, capsize=3))
+    handles += _draw_paper(ax, settings, METRICS[results[0].metric], ticks, colors)
     if settings.columns == HOURS:
         ax.set_xscale("log")  # budgets are usually multiples of each other
     ax.set_xticks(list(ticks), list(ticks.values()))
@@ -138,3 +142,45 @@ def _draw_panel(
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(x=0.06, y=0.12)
     ax.legend(handles=handles, fontsize=9, handlelength=3.2, framealpha=0.9)
+
+
+def _draw_paper(
+    ax: Any,
+    settings: TableSettings,
+    metric: str,
+    ticks: Mapping[float, str],
+    colors: Sequence[str],
+) -> list[Any]:
+    """Draw the paper's points in the colours of their rows; returns what the legend names."""
+    handles = []
+    figures = (f for f in settings.paper if f.metric == metric)
+    for drawn, marker in zip(figures, _PAPER_MARKERS, strict=False):
+        style = {"linestyle": "none", "marker": marker, "markersize": 8, "fillstyle": "none"}
+        found = False
+        for i, row in enumerate(settings.rows):
+            if points := _paper_points(drawn, row.label, ticks):
+                ax.plot(*zip(*points, strict=True), color=line_style(i, colors)[0], **style)
+                found = True
+        if found:
+            label = f"paper, {drawn.benchmark}"
+            handles += ax.plot([], [], color="#444444", label=label, **style)
+    return handles
+
+
+def _paper_points(
+    figures: PaperFigures, row: str, ticks: Mapping[float, str]
+) -> list[tuple[float, float]]:
+    """Return a row's printed figures as (x, value) where columns mean a place that is drawn."""
+    places = {_quantity(label): x for x, label in ticks.items()}
+    pairs = zip(figures.columns, figures.rows.get(row, ()), strict=False)
+    return [
+        (places[quantity], value)
+        for column, value in pairs
+        if value is not None and (quantity := _quantity(column)) in places
+    ]
+
+
+def _quantity(label: str) -> tuple[float, str] | str:
+    """Return number and unit of a label such as `110 h`, or one that is no quantity as it is."""
+    found = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?)\s*(\D*?)\s*", label)
+    return (float(found[1]), found[2]) if found else label

@@ -21,14 +21,15 @@ SequenceScores = Sequence[OpeScore]
 class Result:
     """One cell's scores by one metric on one benchmark, in percent.
 
-    values: (sequences, seeds). difference: to the reference cell, paired by sequence, with its
-    95 % interval over sequences; None for the reference itself and where there is none.
+    values: (sequences, seeds). reference: the cell that it is compared with. difference: to that
+    cell, paired by sequence, with its 95 % interval over sequences. Both None without one.
     """
 
     cell: Cell
     benchmark: str
     metric: str
     values: FloatArray
+    reference: Cell | None = None
     difference: Estimate | None = None
 
     @property
@@ -51,18 +52,21 @@ def table_results(
     cells: Sequence[Cell],
     metrics: Sequence[str],
     scores: Mapping[str, Mapping[str, SequenceScores]],
+    references: Mapping[Cell, Cell],
 ) -> list[Result]:
     """Return the results of all cells on all benchmarks.
 
     scores: by benchmark, then by the role of a run (`Cell.role`), the score of each sequence.
+    references: what each cell is compared with (`references.references`).
     """
     results = []
     for benchmark, runs in scores.items():
         for metric in metrics:
             own = {c: _values(c, benchmark, metric, runs) for c in cells}
             for cell, values in own.items():
-                base = own.get(_reference(cell, cells))  # type: ignore[arg-type]
-                results.append(Result(cell, benchmark, metric, values, _difference(values, base)))
+                base = references.get(cell)
+                gap = None if base is None else _difference(values, own[base])
+                results.append(Result(cell, benchmark, metric, values, base, gap))
     return results
 
 
@@ -76,19 +80,6 @@ def _values(
     return 100 * np.array(by_seed, dtype=np.float64).T
 
 
-def _reference(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
-    """Return what a cell is compared with: the first row, or in a single row the first column."""
-    first = cells[0].row
-    if all(c.row == first for c in cells):
-        found: Cell | None = cells[0]
-    else:
-        same = (c for c in cells if c.row == first and c.column == cell.column)
-        found = next(same, None)
-    return None if found == cell else found
-
-
-def _difference(values: FloatArray, base: FloatArray | None) -> Estimate | None:
-    if base is None:
-        return None
+def _difference(values: FloatArray, base: FloatArray) -> Estimate:
     gaps = values.mean(axis=1) - base.mean(axis=1)
     return Estimate.of(gaps, np.arange(len(gaps)))

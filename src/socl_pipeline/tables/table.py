@@ -10,8 +10,9 @@ from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job, open_dataset
 from socl_pipeline.report.curves import figure_png
-from socl_pipeline.tables.cells import table_benchmarks, table_cells
+from socl_pipeline.tables.cells import table_benchmarks, table_cells, unchanged_trackers
 from socl_pipeline.tables.picture import curve_picture, table_picture
+from socl_pipeline.tables.references import references
 from socl_pipeline.tables.results import table_results
 from socl_pipeline.tables.text import Training, cells_csv, grids, made_from, markdown, table_csv
 
@@ -26,7 +27,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     benchmarks = table_benchmarks(config)
     with Progress("table", len(job.inputs), "runs") as progress:
         scores = {b: _benchmark_scores(job, b, progress) for b in benchmarks}
-    results = table_results(cells, settings.metrics, scores)
+    compared = references(settings, cells, unchanged_trackers(config))
+    results = table_results(cells, settings.metrics, scores, compared)
     trainings = {role: _training(upstream) for role, upstream in job.inputs.items()}
     sequences = {b: len(next(iter(runs.values()))) for b, runs in scores.items()}
     runs = list(trainings.values())

@@ -8,6 +8,7 @@ from math import isfinite
 
 from socl_pipeline.settings import PaperFigures, TableSettings
 from socl_pipeline.settings.derived import derived_name, split_name
+from socl_pipeline.tables.cells import Cell
 from socl_pipeline.tables.results import METRICS, Result
 
 NOT_COMPARABLE = (
@@ -18,6 +19,7 @@ ANY = "any"
 CELL_COLUMNS = (
     *("row", "column", "x", "benchmark", "metric", "dataset", "tracker", "seed"),
     *("videos", "epochs", "steps", "value", "mean", "spread", "difference", "low", "high"),
+    "reference",
 )
 
 
@@ -126,10 +128,12 @@ def markdown(
     parts += [settings.note] if settings.note else []
     parts.append(made_from(results, sequences, trainings))
     parts += [NOT_COMPARABLE] if settings.paper else []
-    if differences := list(_differences(results)):
-        base = f"`{_reference_label(results)}`"
-        parts.append(f"Differences to {base}, with 95 % intervals (sequences drawn in pairs):")
-        parts.append("\n".join(differences))
+    # one sequence says nothing about others
+    compared = [r for r in results if r.difference is not None and isfinite(r.difference.low)]
+    if compared:
+        what = _compared_with(compared)
+        parts.append(f"Differences {what}, with 95 % intervals (sequences drawn in pairs):")
+        parts.append("\n".join(map(_difference, compared)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -174,21 +178,29 @@ def _range(values: Sequence[int | None]) -> str:
     return f"{min(known)}" if min(known) == max(known) else f"{min(known)} to {max(known)}"
 
 
-def _reference_label(results: Sequence[Result]) -> str:
-    """Return the row that the others are compared with, or in a single row the column."""
-    first = results[0].cell
-    return (len({r.cell.row for r in results}) == 1 and first.column) or first.row
+def _compared_with(results: Sequence[Result]) -> str:
+    """Return what the differences of results are to."""
+    pairs = {(r.cell.row, r.reference): r.reference for r in results if r.reference}
+    own = {base.row: base.column for (row, _), base in pairs.items() if row == base.row}
+    if not own:
+        base = next(iter(pairs.values()))
+        return f"to `{base.row}`" + ("" if base.column is None else " in the same column")
+    if len(own) == 1:
+        return f"to `{next(iter(own.values()))}`"
+    return f"within each row ({', '.join(f'to `{c}` of {row}' for row, c in own.items())})"
 
 
-def _differences(results: Sequence[Result]) -> Iterator[str]:
-    for r in results:
-        d = r.difference
-        if d is not None and isfinite(d.low):  # one sequence says nothing about others
-            place = ", ".join(filter(None, (r.cell.row, r.cell.column)))
-            yield (
-                f"- {METRICS[r.metric]} on {r.benchmark}, {place}: "
-                f"{d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
-            )
+def _difference(result: Result) -> str:
+    d = result.difference
+    assert d is not None
+    return (
+        f"- {METRICS[result.metric]} on {result.benchmark}, {_place(result.cell)}: "
+        f"{d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+    )
+
+
+def _place(cell: Cell) -> str:
+    return ", ".join(filter(None, (cell.row, cell.column)))
 
 
 def table_csv(settings: TableSettings, results: Sequence[Result]) -> str:
@@ -213,12 +225,14 @@ def table_csv(settings: TableSettings, results: Sequence[Result]) -> str:
 def cells_csv(results: Sequence[Result], trainings: Mapping[str, Training]) -> str:
     """Return one line for each run's score: where it stands, what it is of, and its value.
 
-    trainings: by the role of a run. The mean, spread and difference are of the run's cell.
+    trainings: by the role of a run. The mean, spread and difference are of the run's cell;
+    `reference` is the cell that it is compared with.
     """
     lines: list[Sequence[str]] = [CELL_COLUMNS]
     for r in results:
         c, d = r.cell, r.difference
-        gap = (d.mean, d.low, d.high) if d else (None, None, None)
+        base = _place(r.reference) if r.reference else None
+        gap = (d.mean, d.low, d.high, base) if d else (None, None, None, None)
         for seed, tracker, value in zip(c.seeds, c.trackers, r.seeds, strict=True):
             t = trainings[c.role(r.benchmark, tracker)]
             place = (c.row, c.column, c.x, r.benchmark, r.metric, c.dataset, tracker, seed)

@@ -1,0 +1,53 @@
+"""Curves show the paper's figures where they belong on the same axis."""
+
+import numpy as np
+import pytest
+
+from socl_pipeline.settings import TableSettings
+from socl_pipeline.tables.cells import Cell
+from socl_pipeline.tables.picture import curve_picture
+from socl_pipeline.tables.results import Result
+
+
+@pytest.fixture
+def draw():
+    """A function that draws two rows over 110 h and 880 h, and returns open points and legend."""
+
+    def of(columns, metric="auc"):
+        paper = [
+            {
+                "benchmark": "OTB13",
+                "metric": "AUC",
+                "columns": columns,
+                "rows": {"Box": [52.0, None], "SoCL": [56.7, 60.9]},
+            }
+        ]
+        rows = [{"label": "Box"}, {"label": "SoCL"}]
+        settings = TableSettings.model_validate(
+            {"title": "t", "columns": "hours", "rows": rows, "curves": True, "paper": paper}
+        )
+        cells = [Cell(row, f"{x} h", x, "d", (row,)) for row in ("Box", "SoCL") for x in (110, 880)]
+        results = [Result(c, "val", metric, np.full((2, 1), 50.0)) for c in cells]
+        (ax,) = curve_picture(settings, results, "").axes
+        points = [
+            p for line in ax.lines if line.get_fillstyle() == "none" for p in line.get_xydata()
+        ]
+        return sorted(map(tuple, points)), [t.get_text() for t in ax.get_legend().get_texts()]
+
+    return of
+
+
+def test_the_papers_points_are_drawn_where_it_printed_figures(draw):
+    points, legend = draw(["110 h", "880 h"])
+    assert points == [(110, 52.0), (110, 56.7), (880, 60.9)]
+    assert legend == ["Box", "SoCL", "paper, OTB13"]
+    assert draw(["110.0h", "880 h"])[0] == points, "the same place"
+
+
+@pytest.mark.parametrize("columns", [["110 %", "880 %"], ["55 h", "1760 h"], ["few", "all"]])
+def test_points_of_another_axis_are_not_drawn(draw, columns):
+    assert draw(columns) == ([], ["Box", "SoCL"])
+
+
+def test_points_of_another_metric_are_not_drawn(draw):
+    assert draw(["110 h", "880 h"], "precision") == ([], ["Box", "SoCL"])
