@@ -121,6 +121,7 @@ def test_held_out_videos_are_never_trained_on(trainer, progress, writer, monkeyp
     real = trainer_module.batches_ahead
 
     def spy(patches, batches, *args, **kwargs):
+        batches = list(batches)
         seen.update(row for batch in batches for row in batch)
         return real(patches, batches, *args, **kwargs)
 
