@@ -17,7 +17,7 @@ from socl_pipeline.tables.text import Grid
 
 _FONT = 10  # points
 _CHARACTER = 0.078  # inches, the mean width at that size
-_BOLD = 1.12  # times as wide
+_BOLD = 1.25  # times as wide, with the capitals of a header
 _LINE = 0.27  # inches
 _MARGIN = 0.2  # inches
 _NOTE_LINE = 0.19  # inches
@@ -53,7 +53,7 @@ def _widths(grid: Grid) -> list[float]:
     """Return the width of each column in inches; the header is bold."""
     columns = zip(grid.header, *grid.rows, strict=True)
     longest = (max(_BOLD * len(head), *map(len, texts)) for head, *texts in columns)
-    return [_CHARACTER * (length + 3) for length in longest]
+    return [_CHARACTER * (length + 4) for length in longest]
 
 
 def _draw_grid(ax: Any, grid: Grid, widths: Sequence[float], y: float) -> float:
