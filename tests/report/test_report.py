@@ -4,6 +4,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from jinja2 import UndefinedError
 
@@ -19,6 +20,7 @@ from socl_pipeline.report.sections import (
     score_section,
     skipped_section,
     timing_rows,
+    training_section,
 )
 from socl_pipeline.report.top_examples import top_examples
 
@@ -198,3 +200,17 @@ def test_timings_are_read_from_all_folders_and_gaps_are_none(tmp_path):
 def test_page_without_a_value_is_an_error():
     with pytest.raises(UndefinedError):
         render({"title": "t"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [({"accuracy", "coverage", "masked"}, "accuracy and mask coverage"), ({"hit", "kept"}, "hits")],
+)
+def test_training_of_either_kind_is_plotted(tmp_path, columns, shown):
+    steps = {"step": [0, 1], "loss": [2.0, 1.0], **{name: [0.5, 0.6] for name in columns}}
+    pq.write_table(pa.table(steps), tmp_path / "metrics.parquet")
+    pq.write_table(pa.table({}), tmp_path / "validation.parquet")
+    summary = Summary(Recipe("train", 1, {}, {}), "digest", {"held_out_videos": []})
+    section = training_section("m", tmp_path, summary, OKABE_ITO)
+    assert [f["alt"] for f in section["figures"]][1].startswith(shown)
+    assert len(section["figures"]) == 2

@@ -75,19 +75,23 @@ def _first(ranking: Sequence[Row]) -> str:
     return f"{ranking[0]['tracker']} is first with an AUC of {ranking[0]['auc']:.3f}"
 
 
+# What training watches that lies between 0 and 1, by its column: of kind socl, of kind bce.
+SHARES = {"accuracy": "accuracy", "coverage": "mask coverage", "hit": "hits", "kept": "pairs kept"}
+
+
 def training_section(name: str, model: Path, summary: Summary, palette: Sequence[str]) -> Row:
     """Return a model's training plots and how it ended. model: its folder."""
     metrics = pq.read_table(model / "metrics.parquet").to_pydict()
     validation = pq.read_table(model / "validation.parquet").to_pydict()
     steps = metrics["step"]
-    shares = {"accuracy": metrics["accuracy"], "mask coverage": metrics["coverage"]}
+    shares = {label: metrics[name] for name, label in SHARES.items() if name in metrics}
     plots = [
         (
             "training loss",
-            loss_plot(steps, {"loss": metrics["loss"]}, "Loss (Eq. 10)", colors=palette),
+            loss_plot(steps, {"loss": metrics["loss"]}, "Training loss", colors=palette),
         ),
         (
-            "accuracy and mask coverage",
+            " and ".join(shares),
             loss_plot(steps, shares, "Watched in training", ylabel="Share", colors=palette),
         ),
     ]
