@@ -24,7 +24,7 @@ from socl_pipeline.report.sections import (
 )
 from socl_pipeline.report.top_examples import top_examples
 
-STAGES_BEFORE = [name for name in STAGES if name != "report"]
+STAGES_BEFORE = [name for name in STAGES if name not in ("table", "report")]
 
 
 class Page(HTMLParser):
