@@ -40,7 +40,7 @@ def test_a_run_killed_in_training_goes_on_from_its_checkpoint(finished, project)
     assert any(project.folder.glob(checkpoint))
     project.snakemake("--unlock")
     log = project.run(target)
-    assert "going on after epoch" in log
+    assert "going on after step" in log
     undisturbed.run(target)
     assert project.digest("models/socl_siam") == undisturbed.digest("models/socl_siam")
     assert project.digest("models/socl_siam") != finished.digest("models/socl_siam")
