@@ -1,7 +1,6 @@
 """Network weights in safetensors files: no code inside, same bytes for the same content."""
 
 import json
-import os
 from pathlib import Path
 
 import safetensors
@@ -9,6 +8,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import atomic_path
 
 _LENGTH_BYTES = 8  # safetensors format: a little-endian u64, the header's length, comes first
 
@@ -21,13 +21,8 @@ def save_weights(module: nn.Module, path: Path, metadata: dict[str, str]) -> Non
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
     data = _with_metadata(safetensors.torch.save(tensors), metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from socl_pipeline.patches.augment import Draws
 from socl_pipeline.patches.loader import PatchBatch
-from socl_pipeline.training.objective import Draws, Objective, part_of
+from socl_pipeline.training.objective import Objective, part_of
 from socl_pipeline.training.ranks import Ranks
 
 

@@ -6,10 +6,8 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor, nn
 
+from socl_pipeline.patches.augment import Draws
 from socl_pipeline.patches.loader import PatchBatch
-
-Draws = dict[str, Tensor]
-"""All that is random in one step; the first dimension of each tensor is the batch's videos."""
 
 
 class Objective(Protocol):
