@@ -28,6 +28,10 @@ def refuse(task, device, ranks):
     raise InputError("a.txt: expected b; write it")
 
 
+def leave(task, device, ranks):
+    os._exit(3)
+
+
 def be_killed(task, device, ranks):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -45,6 +49,7 @@ def test_processes_work_together(importable):
     [
         (fail, r"^training process 0 of 2 ended: RuntimeError: no; the checkpoint is kept"),
         (refuse, r"^a.txt: expected b; write it$"),
+        (leave, r"^training process \d of 2 ended with 3; the checkpoint is kept"),
         (be_killed, r"^training process \d of 2 was ended by SIGKILL; the checkpoint is kept"),
     ],
 )

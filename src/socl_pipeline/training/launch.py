@@ -79,12 +79,14 @@ def _sentence(error: ChildFailedError, count: int) -> InputError:
     if failure.exitcode < 0:
         said = f"was ended by {signal.Signals(-failure.exitcode).name}"
     else:
-        report = failure.error_file_data.get("message", {})  # torch's, written as it failed
-        said = f"ended: {report['message']}"
-        name, _, sentence = report["message"].partition(": ")
-        if name == InputError.__name__:
-            return InputError(sentence)
-        logger.error("%s", report["extraInfo"]["py_callstack"])
+        said = f"ended with {failure.exitcode}"
+        report = failure.error_file_data["message"]  # torch's: a mapping if an exception ended it
+        if isinstance(report, dict):
+            said = f"ended: {report['message']}"
+            name, _, sentence = report["message"].partition(": ")
+            if name == InputError.__name__:
+                return InputError(sentence)
+            logger.error("%s", report["extraInfo"]["py_callstack"])
     return InputError(f"training process {rank} of {count} {said}; {MENDED}")
 
 
