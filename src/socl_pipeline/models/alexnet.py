@@ -12,9 +12,12 @@ For an input side of 127 (255) pixels, the output side is 6 (22) cells:
     conv5   3/1            2       256        6   22   nothing
 """
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.models.backbone import Backbone, Layer
 
 BN_EPS = 1e-6  # siamfc-pytorch
 BN_MOMENTUM = 0.05  # siamfc-pytorch
@@ -42,6 +45,10 @@ class AlexNetV1(Backbone):
     receptive_field = 87
     offset = 43.5
     padded = False
+    layers: ClassVar = {
+        "conv1": Layer(stride=4, channels=96, offset=7.5),  # pooled
+        "conv5": Layer(stride=8, channels=256, offset=43.5),
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +67,12 @@ class AlexNetV1(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of raw RGB images of at least 87 x 87 pixels."""
-        x = self.pool1(self.conv1(images))
-        x = self.pool2(self.conv2(x))
-        features: Tensor = self.conv5(self.conv4(self.conv3(x)))
-        return features
+        return self.between(images, ["conv5"])[0]
+
+    def between(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
+        """Return the features of the named `layers`."""
+        found = {"conv1": self.pool1(self.conv1(images))}
+        if "conv5" in names:
+            x = self.pool2(self.conv2(found["conv1"]))
+            found["conv5"] = self.conv5(self.conv4(self.conv3(x)))
+        return [found[name] for name in names]

@@ -1,12 +1,23 @@
 """What every feature extractor of this package offers."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Features that a backbone computes on its way; see `Backbone` for the units."""
+
+    stride: int
+    channels: int
+    offset: float
 
 
 class Backbone(nn.Module, ABC):
@@ -22,10 +33,15 @@ class Backbone(nn.Module, ABC):
     receptive_field: int  # side of the image square that one cell depends on, in pixels
     offset: float  # where in the image the first cell is centred, in pixels from its edge
     padded: bool  # whether convolutions pad: then border cells know where the crop ends
+    layers: ClassVar[Mapping[str, Layer]]  # what `between` can return, in order
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of raw RGB images."""
+
+    @abstractmethod
+    def between(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
+        """Return the features of the named `layers`, and compute nothing beyond the last one."""
 
 
 def extract(network: nn.Module, images: Tensor, precision: Precision) -> Tensor:

@@ -6,10 +6,14 @@ and the last stage keeps its resolution (stride 1), so the total stride is 16: 2
 weights fit.
 """
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.models.backbone import Backbone, Layer
 from socl_pipeline.models.colours import ImageNetColours
 
 
@@ -54,6 +58,15 @@ class ResNet18(Backbone):
     receptive_field = 339
     offset = 0.5
     padded = True
+    # "conv1" is averaged over 2 x 2 cells, so that it has the stride that correlation filters
+    # take their shallow features at (ECO); the others are the network's own.
+    layers: ClassVar = {
+        "conv1": Layer(stride=4, channels=64, offset=1.5),
+        "layer1": Layer(stride=4, channels=64, offset=0.5),
+        "layer2": Layer(stride=8, channels=128, offset=0.5),
+        "layer3": Layer(stride=16, channels=256, offset=0.5),
+        "layer4": Layer(stride=16, channels=512, offset=0.5),
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,6 +84,18 @@ class ResNet18(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of raw RGB images."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(self.normalize(images)))))
-        features: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        features: Tensor = self.between(images, ["layer4"])[0]
         return features
+
+    def between(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
+        """Return the features of the named `layers`."""
+        x = torch.relu(self.bn1(self.conv1(self.normalize(images))))
+        found = {"conv1": functional.avg_pool2d(x, 2)} if "conv1" in names else {}
+        stages = iter(("layer1", "layer2", "layer3", "layer4"))
+        if set(names) - set(found):
+            x = self.maxpool(x)
+        while set(names) - set(found):
+            name = next(stages)
+            x = getattr(self, name)(x)
+            found[name] = x
+        return [found[name] for name in names]

@@ -18,10 +18,13 @@ of patches of 8 n - 1 pixels, as above, lie symmetrically; otherwise the last ce
 are cut.
 """
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.models.backbone import Backbone, Layer
 from socl_pipeline.models.colours import ImageNetColours
 
 
@@ -50,6 +53,14 @@ class SqueezeNet11(Backbone):
     receptive_field = 143
     offset = 15.5
     padded = True
+    layers: ClassVar = {
+        "conv1": Layer(stride=4, channels=64, offset=3.5),  # pooled, as layer 2 of the table
+        "fire3": Layer(stride=4, channels=128, offset=3.5),
+        "fire5": Layer(stride=8, channels=256, offset=7.5),
+        "fire7": Layer(stride=8, channels=384, offset=15.5),
+        "fire9": Layer(stride=8, channels=512, offset=15.5),
+    }
+    _ends: ClassVar = {"conv1": 3, "fire3": 5, "fire5": 8, "fire7": 11, "fire9": 13}
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,3 +90,12 @@ class SqueezeNet11(Backbone):
         """Return the features of raw RGB images of at least 25 x 25 pixels."""
         features: Tensor = self.features(self.normalize(images))
         return features
+
+    def between(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
+        """Return the features of the named `layers`."""
+        found: dict[str, Tensor] = {}
+        x, done = self.normalize(images), 0
+        for name in sorted(names, key=self._ends.__getitem__):
+            x = self.features[done : self._ends[name]](x)
+            found[name], done = x, self._ends[name]
+        return [found[name] for name in names]

@@ -23,7 +23,7 @@ def crop_square(
     center_xy: Sequence[float] | NDArray[np.floating],
     side: float,
     out_size: int,
-    fill: Sequence[float] | NDArray[np.floating],
+    fill: Sequence[float] | NDArray[np.floating] | None,
 ) -> Image:
     """Return the square of `side` pixels around `center_xy` as (out_size, out_size, 3).
 
@@ -35,9 +35,9 @@ def crop_square(
         center_xy: in edge coordinates (the first pixel is [0, 1), its centre 0.5); anywhere.
         side: in pixels of the image, > 0.
         out_size: side of the result in pixels.
-        fill: colour (3,) outside the image; rounded.
+        fill: colour (3,) outside the image, rounded; None repeats the image's border.
     """
-    color = [float(v) for v in np.rint(fill)]
+    color = None if fill is None else [float(v) for v in np.rint(fill)]
     step = side / out_size
     left, top = center_xy[0] - side / 2, center_xy[1] - side / 2
     if step <= _MAX_BILINEAR_STEP:
@@ -48,13 +48,14 @@ def crop_square(
     x0, x1 = _span(left - margin, left + side + margin, width)
     y0, y1 = _span(top - margin, top + side + margin, height)
     if x0 >= x1 or y0 >= y1:
-        return np.full((out_size, out_size, 3), color, dtype=np.uint8)
+        # so far outside that only the nearest border pixel counts: no need to shrink
+        return _warp(image, left, top, step, out_size, color)
     region = _shrink(image[y0:y1, x0:x1], factor, color)
     return _warp(region, (left - x0) / factor, (top - y0) / factor, step / factor, out_size, color)
 
 
 def _warp(
-    image: Image, left: float, top: float, step: float, out_size: int, color: list[float]
+    image: Image, left: float, top: float, step: float, out_size: int, color: list[float] | None
 ) -> Image:
     """Return the square with corner (left, top) sampled every `step` pixels, bilinear.
 
@@ -69,8 +70,8 @@ def _warp(
         matrix,
         (out_size, out_size),
         flags=flags,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=color,
+        borderMode=cv2.BORDER_REPLICATE if color is None else cv2.BORDER_CONSTANT,
+        borderValue=color or 0,
     )
 
 
@@ -79,10 +80,11 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
     return max(0, math.floor(low)), min(size, math.ceil(high))
 
 
-def _shrink(image: Image, factor: int, color: list[float]) -> Image:
-    """Return the means of factor x factor blocks; `color` completes the last ones."""
+def _shrink(image: Image, factor: int, color: list[float] | None) -> Image:
+    """Return the means of factor x factor blocks; `color`, or the border, completes the last."""
     height, width = image.shape[:2]
     bottom, right = -height % factor, -width % factor
-    padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=color)
+    border = cv2.BORDER_REPLICATE if color is None else cv2.BORDER_CONSTANT
+    padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, border, value=color or 0)
     size = ((width + right) // factor, (height + bottom) // factor)
     return cv2.resize(padded, size, interpolation=cv2.INTER_AREA)

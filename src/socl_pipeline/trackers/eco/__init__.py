@@ -1,0 +1,1 @@
+"""ECO: a correlation filter on continuous feature maps, learnt and updated while it tracks."""

@@ -1,0 +1,115 @@
+"""The ECO tracker (Danelljan et al. 2017), and with a network's features SoCL-CF."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.trackers.base import Box, Image, check_box, check_image
+from socl_pipeline.trackers.crops import crop_square
+from socl_pipeline.trackers.eco.features import FeatureExtractor
+from socl_pipeline.trackers.eco.geometry import SampleGeometry, sample_geometry
+from socl_pipeline.trackers.eco.model import AppearanceModel
+from socl_pipeline.trackers.eco.settings import EcoSettings
+
+
+@dataclass
+class _State:
+    """What the tracker knows about its object."""
+
+    center: NDArray[np.float64]  # x, y in edge coordinates of the image
+    scale: float  # image px per patch px
+    geometry: SampleGeometry
+    model: AppearanceModel
+    frames: int = 0  # seen after the first
+    confidence: float = math.nan
+
+
+class Eco:
+    """The ECO tracker on a copy of a backbone; see `trackers.base.Correctable`."""
+
+    def __init__(
+        self,
+        settings: EcoSettings | None = None,
+        backbone: Backbone | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Copy `backbone`, which `settings.layers` needs, to `device`.
+
+        Raises:
+            InputError: a layer is unknown, or there is no backbone to take it from.
+        """
+        self.settings = settings = settings or EcoSettings()
+        self._extractor = FeatureExtractor(
+            settings.hog_channels,
+            settings.layers,
+            backbone,
+            settings.precision,
+            torch.device(device),
+        )
+        middle = settings.scales // 2
+        self._scales = settings.scale_step ** np.arange(-middle, middle + 1.0)
+        self._state: _State | None = None
+
+    @property
+    def confidence(self) -> float:
+        """The peak of the latest score; the label that the filter learns has a peak of 1."""
+        return math.nan if self._state is None else self._state.confidence
+
+    @torch.inference_mode()
+    def init(self, image: Image, box: ArrayLike) -> None:
+        """Learn the object in `box` (4,) of a uint8 RGB image; see `Tracker.init`."""
+        check_image(image)
+        first = check_box(box)
+        w, h = first[2:].tolist()
+        center = first[:2] + first[2:] / 2
+        size = (image.shape[1], image.shape[0])
+        geometry = sample_geometry((w, h), size, self._extractor.unit, self.settings)
+        maps = self._extractor(self._patches(image, center, [geometry.scale], geometry.side))
+        model = AppearanceModel(
+            self._extractor, self.settings, geometry.side, geometry.object_size, maps
+        )
+        self._state = _State(center, geometry.scale, geometry, model)
+
+    @torch.inference_mode()
+    def update(self, image: Image) -> Box:
+        """Return the box (4,) in the next frame; see `Tracker.update`."""
+        if self._state is None:
+            raise RuntimeError("Eco.update was called before Eco.init.")
+        check_image(image)
+        state, geometry = self._state, self._state.geometry
+        scales = (state.scale * self._scales).tolist()
+        maps = self._extractor(self._patches(image, state.center, scales, geometry.side))
+        samples = state.model.samples(maps)
+        scores, displacements = state.model.locate(samples)
+        best = int(scores.argmax())
+        state.confidence = float(scores[best])
+        x, y = displacements[best].tolist()
+        moved = state.center + np.array([x, y]) * geometry.side * scales[best]
+        state.center = np.clip(moved, 0, (image.shape[1], image.shape[0]))
+        state.scale = float(np.clip(scales[best], *geometry.limits))
+        state.model.learn(samples, best, (x, y))
+        state.frames += 1
+        if state.frames <= self.settings.train_first or (
+            state.frames % self.settings.train_every == 0
+        ):
+            state.model.train()
+        size = np.array(geometry.object_size) * state.scale
+        return np.concatenate([state.center - size / 2, size])
+
+    def move_to(self, center: ArrayLike) -> None:
+        """Place the object's centre x, y (2,) for the next update; see `Correctable.move_to`."""
+        if self._state is None:
+            raise RuntimeError("Eco.move_to was called before Eco.init.")
+        self._state.center = np.array(center, dtype=np.float64)
+
+    def _patches(
+        self, image: Image, center: NDArray[np.float64], scales: list[float], side: int
+    ) -> torch.Tensor:
+        """Return the squares (N, P, P, 3) around `center` at N scales, with the margin."""
+        out = side + 2 * self._extractor.margin
+        patches = [crop_square(image, center, out * s, out, None) for s in scales]
+        return torch.from_numpy(np.stack(patches)).to(self._extractor.device)
