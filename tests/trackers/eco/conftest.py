@@ -38,7 +38,7 @@ def evaluate(full, x, y):
     waves = np.exp(2j * np.pi * (k[:, None] * y + k[None, :] * x))
     value = np.tensordot(waves, full, axes=2)
     assert np.abs(value.imag).max() < 1e-5 * (1 + np.abs(full).sum())
-    return value.real
+    return value.real[()]
 
 
 def padded(full, highest):

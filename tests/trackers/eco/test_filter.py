@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -169,7 +171,7 @@ def test_every_step_lowers_the_objective(case) -> None:
         learner = FilterLearner(case.layout, case.label, case.regulariser, MIX, start)
         learner.train(space, energies, steps, 0.5)
         values.append(case.objective(learner.filters, weights))
-    assert all(b < a for a, b in zip(values[:-1], values[1:], strict=True))
+    assert all(b < a for a, b in pairwise(values))
     least = case.objective(case.vector(case.solution(weights)), weights)
     assert least < values[-1]
     assert values[-1] - least < 0.1 * (values[0] - least)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -119,7 +121,7 @@ def test_steps_are_those_of_gauss_newton(problem, outer) -> None:
 def test_learning_lowers_the_objective(problem) -> None:
     values = [problem.objective(problem.gauss_newton(0))]
     values += [problem.objective(problem.learn(outer, 6)) for outer in (1, 2, 4)]
-    assert all(b < a for a, b in zip(values[:-1], values[1:], strict=True))
+    assert all(b < a for a, b in pairwise(values))
     # both together fit better than a filter on the first projections alone
     assert values[-1] < problem.objective(problem.gauss_newton(1))
 

@@ -73,7 +73,7 @@ def test_series_of_a_smooth_map_goes_through_its_cells(cells, offset, slow) -> N
 def test_label_is_a_periodic_gaussian_of_height_one(slow) -> None:
     sigma, highest = 0.06, 20
     full = slow.whole(spectra.gaussian_label(highest, sigma))
-    for x, y in np.random.default_rng(0).uniform(-0.5, 0.5, (10, 2)).tolist() + [[0, 0]]:
+    for x, y in [(0, 0), *np.random.default_rng(0).uniform(-0.5, 0.5, (10, 2)).tolist()]:
         squares = [(x - i) ** 2 + (y - j) ** 2 for i in (-1, 0, 1) for j in (-1, 0, 1)]
         expected = sum(np.exp(-s / (2 * sigma**2)) for s in squares)
         assert slow.evaluate(full, x, y) == pytest.approx(expected, abs=1e-5)
