@@ -99,11 +99,17 @@ def moved(highest: int, shift: tuple[float, float]) -> tuple[Tensor, Tensor]:
     )
 
 
-def sampled(spectra: Tensor) -> Tensor:
-    """Return functions (..., G, G) at G = 2 K + 1 points an axis, from spectra (..., G, K + 1).
+def sampled(spectra: Tensor, points: int) -> Tensor:
+    """Return functions (..., G, G) at G = `points` >= 2 K + 1 points an axis.
 
     Point i of an axis lies at i / G of the period, those of the upper half at i / G - 1.
+
+    Args:
+        spectra: half spectra (..., 2 K + 1, K + 1).
+        points: G.
     """
-    points = spectra.shape[-2]
-    ordered = torch.fft.ifftshift(spectra, dim=-2)
-    return torch.fft.irfft2(ordered, s=(points, points), norm="forward")
+    highest = spectra.shape[-1] - 1
+    rows = torch.arange(-highest, highest + 1, device=spectra.device) % points
+    wide = spectra.new_zeros(*spectra.shape[:-2], points, highest + 1)
+    wide.index_copy_(-2, rows, spectra)
+    return torch.fft.irfft2(wide, s=(points, points), norm="forward")
