@@ -69,7 +69,7 @@ def test_displacements_are_found_in_each_of_several_patches(model, scene) -> Non
     scores, found = displacement(model, scene.maps(*shifts))
     assert scores.shape == (4,)
     assert np.abs(found - shifts).max() < 0.6
-    assert 0.7 < float(scores[0]) < 1.1
+    assert 0.4 < float(scores[0]) < 1
     assert int(scores.argmax()) == 0
 
 
@@ -99,7 +99,7 @@ def test_learning_puts_the_object_back_in_the_middle(model, scene) -> None:
         model.train()
     scores, found = displacement(model, other.maps((0, 0), shift))
     assert np.abs(found - [(0, 0), shift]).max() < 1
-    assert float(scores[0]) > float(before[0]) + 0.3
+    assert float(scores[0]) > 2 * float(before[0])
 
 
 def test_training_uses_what_was_learnt(model, scene) -> None:
