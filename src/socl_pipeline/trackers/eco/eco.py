@@ -13,7 +13,7 @@ from socl_pipeline.trackers.crops import crop_square
 from socl_pipeline.trackers.eco.features import FeatureExtractor
 from socl_pipeline.trackers.eco.geometry import SampleGeometry, sample_geometry
 from socl_pipeline.trackers.eco.model import AppearanceModel
-from socl_pipeline.trackers.eco.settings import EcoSettings
+from socl_pipeline.settings.eco import EcoSettings
 
 
 @dataclass

@@ -11,7 +11,7 @@ from socl_pipeline.trackers.eco.joint import learn_jointly, principal_components
 from socl_pipeline.trackers.eco.peak import highest_point
 from socl_pipeline.trackers.eco.regulariser import Regulariser, window_coefficients
 from socl_pipeline.trackers.eco.samples import SampleSpace
-from socl_pipeline.trackers.eco.settings import EcoSettings
+from socl_pipeline.settings.eco import EcoSettings
 
 
 class AppearanceModel:
