@@ -1,0 +1,1 @@
+"""ECO: a correlation filter on several feature maps, learnt while it tracks."""
