@@ -1,9 +1,9 @@
 """Histograms of oriented gradients of 31 channels (Felzenszwalb et al., PAMI 2010, section 6).
 
-A pixel votes for the nearest of 18 signed orientations, as in the paper's equations 5 and 6, and
-not for the two nearest: a vote more would double the time that is spent on votes. It is spread
-over the nearest four cells. A gradient straight up or down lies halfway between two orientations:
-it gets the one further on, so that opposite gradients stay 9 orientations apart.
+A pixel votes for the nearest of 18 signed orientations: so the paper defines it, and so ECO's HOG
+does. Votes for the nearest two would make the histograms smoother, and votes cost twice as much.
+Each is spread over the nearest four cells. A gradient straight up or down lies halfway between two
+orientations; it gets the one further on, so that opposite gradients stay 9 orientations apart.
 
 Differences are those of the two neighbours, at the border of the pixel and its one neighbour.
 Their unit does not matter: every cell is divided by the energy of the blocks it lies in.
@@ -25,9 +25,12 @@ CELL = 4  # px: ECO's
 SIGNED, UNSIGNED = 18, 9  # orientations in a full turn and, opposite ones added, in half of one
 PAIRS = 2 * SIGNED  # a vote's places in the upper and in the lower cells
 TRUNCATION = 0.2  # of a cell divided by a block (Felzenszwalb et al.)
-ORIENTATION_SCALE = 0.5  # of the sum over a cell's four blocks: half of it, as in their release
-TEXTURE_SCALE = 0.2357  # of the sum over the orientations, 1 / sqrt(18): as in their release
-FLAT = 1e-6  # added to a block's energy; the faintest vote of one grey level is 1 / 64 squared
+ORIENTATION_SCALE = 0.5  # of the sum over the four blocks, as in the release of Felzenszwalb et al.
+# Of the sum over the signed orientations, 1 / sqrt(18), as there; the paper sums unsigned ones.
+TEXTURE_SCALE = 0.2357
+# Added to a block's energy: far less than that of the faintest vote, one grey level in a corner of
+# the four cells, 1 / 64 squared. So even images give zeros.
+FLAT = 1e-6
 
 # The borders between the orientations of half a turn: a gradient with dy >= 0 lies beyond the
 # border at an angle a where dx <= dy cot(a). Only the middle one can be met exactly, by dx = 0.
@@ -76,7 +79,7 @@ def spread(cell: int) -> Float:
     The first of the pixels is half a cell, rounded down, before the cell's border.
     """
     distance = np.arange(2 * cell) + 0.5 - (cell // 2 + cell / 2)
-    return np.float32(1 - np.abs(distance) / cell)
+    return (1 - np.abs(distance) / cell).astype(np.float32)
 
 
 def sum_images(images: Tensor, cell: int) -> Tensor:
