@@ -48,8 +48,8 @@ def hog(images: Tensor, cell: int = CELL) -> Tensor:
 
     0-17: signed orientations: channel k is 20 k degrees from +x towards +y, which is down;
     18-26: unsigned orientations: the sums of the gradients of k and k + 9;
-    27-30: texture: the energy in the blocks of 2 x 2 cells that reach up left, up right, down
-        left and down right of the cell.
+    27-30: texture: the sum of the signed orientations, in shares of each of the blocks of 2 x 2
+        cells that reach up left, up right, down left and down right of the cell.
 
     Cells at the border take the nearest whole block for those they lack.
 
