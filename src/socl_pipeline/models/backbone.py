@@ -13,11 +13,15 @@ Precision = Literal["float32", "bf16"]
 
 @dataclass(frozen=True)
 class Layer:
-    """Features that a backbone computes on its way; see `Backbone` for the units."""
+    """Features that a backbone computes on its way; see `Backbone` for the units.
+
+    kept: the channels that a correlation filter projects them to by default; 0: it leaves them out.
+    """
 
     stride: int
     channels: int
     offset: float
+    kept: int = 0
 
 
 class Backbone(nn.Module, ABC):

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image
 from socl_pipeline.trackers.crops import crop_square
-from socl_pipeline.trackers.eco.features import FeatureExtractor
+from socl_pipeline.trackers.eco.features import FeatureExtractor, default_layers
 from socl_pipeline.trackers.eco.geometry import SampleGeometry, sample_geometry
 from socl_pipeline.trackers.eco.model import AppearanceModel
-from socl_pipeline.settings.eco import EcoSettings
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Eco:
         backbone: Backbone | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Copy `backbone`, which `settings.layers` needs, to `device`.
+        """Copy `backbone`, where there is one, to `device`.
 
         Raises:
             InputError: a layer is unknown, or there is no backbone to take it from.
@@ -45,7 +45,7 @@ class Eco:
         self.settings = settings = settings or EcoSettings()
         self._extractor = FeatureExtractor(
             settings.hog_channels,
-            settings.layers,
+            default_layers(backbone) if settings.layers is None else settings.layers,
             backbone,
             settings.precision,
             torch.device(device),
