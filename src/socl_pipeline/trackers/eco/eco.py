@@ -68,7 +68,7 @@ class Eco:
         center = first[:2] + first[2:] / 2
         size = (image.shape[1], image.shape[0])
         geometry = sample_geometry((w, h), size, self._extractor.unit, self.settings)
-        maps = self._extractor(self._patches(image, center, [geometry.scale], geometry.side))
+        maps = self.maps(image, center, [geometry.scale], geometry.side)
         model = AppearanceModel(
             self._extractor, self.settings, geometry.side, geometry.object_size, maps
         )
@@ -82,7 +82,7 @@ class Eco:
         check_image(image)
         state, geometry = self._state, self._state.geometry
         scales = (state.scale * self._scales).tolist()
-        maps = self._extractor(self._patches(image, state.center, scales, geometry.side))
+        maps = self.maps(image, state.center, scales, geometry.side)
         samples = state.model.samples(maps)
         scores, displacements = state.model.locate(samples)
         best = int(scores.argmax())
@@ -106,10 +106,11 @@ class Eco:
             raise RuntimeError("Eco.move_to was called before Eco.init.")
         self._state.center = np.array(center, dtype=np.float64)
 
-    def _patches(
+    @torch.inference_mode()
+    def maps(
         self, image: Image, center: NDArray[np.float64], scales: list[float], side: int
-    ) -> torch.Tensor:
-        """Return the squares (N, P, P, 3) around `center` at N scales, with the margin."""
+    ) -> list[torch.Tensor]:
+        """Return the feature blocks (N, C, n, n) of the squares around `center` at N scales."""
         out = side + 2 * self._extractor.margin
         patches = [crop_square(image, center, out * s, out, None) for s in scales]
-        return torch.from_numpy(np.stack(patches)).to(self._extractor.device)
+        return self._extractor(torch.from_numpy(np.stack(patches)).to(self._extractor.device))
