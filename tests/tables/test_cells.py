@@ -14,7 +14,7 @@ from socl_pipeline.settings.tables import packaged_tables
 from socl_pipeline.tables.cells import base_dataset, base_tracker, table_benchmarks, table_cells
 
 ROOT = Path(__file__).parents[2]
-PAPER = ["table_1", "table_2", "table_6", "table_8", "table_9", "table_10"]
+PAPER = ["table_1", "table_2", "table_3", "table_6", "table_8", "table_9", "table_10"]
 PAPER += ["figure_7", "figure_8", "figure_9"]
 
 
@@ -63,13 +63,33 @@ def test_a_row_may_have_columns_of_its_own_or_none(cells):
     assert [c.x for c in cells("figure_7") if c.row == "smallest LST mass"] == [0.3, 0.5, 0.7, 0.9]
 
 
-def test_equal_runs_have_one_name_in_all_tables(cells):
+def test_equal_runs_have_one_name_in_all_tables(cells, raw_config):
+    raw_config["trackers"]["cf"] = {"kind": "eco", "model": "tiny"}
     names = [{(c.dataset, t) for c in cells(table) for t in c.trackers} for table in PAPER]
     ours = ("demo", "socl")
     assert [table for table, own in zip(PAPER, names, strict=True) if ours in own] == [
         *("table_1", "table_9", "figure_7", "figure_8")
     ]
     assert cells("table_2") == cells("figure_9")
+
+
+def test_the_correlation_filter_is_a_base_of_its_own(cells, raw_config):
+    weights = "weights.npz"
+    raw_config["models"]["cf"] = {"backbone": "squeezenet1_1", "weights": weights}
+    raw_config["trackers"]["cf"] = {"kind": "eco", "model": "cf"}
+    runs = [(c.row, c.trackers) for c in cells("table_3", seeds=2)]
+    # pretrained weights are the same for every seed, so they are tracked with once
+    assert runs == [("Res18-CF", ("cf__untrained",) * 2), ("SoCL-CF", ("cf", "cf__seed1"))]
+    untrained = validate_config(raw_config, "test").tracker("cf__untrained")
+    assert (untrained.backbone, str(untrained.weights)) == ("squeezenet1_1", weights)
+    heads = [c.trackers for c in cells("table_9")]
+    assert heads == [("socl__head",), ("socl",), ("cf__head",), ("cf",)]
+
+
+def test_a_table_of_correlation_filters_needs_one(cells):
+    assert [c.row for c in cells("table_9")] == ["SoCL-Siam"] * 2  # its other row is left out
+    with pytest.raises(InputError, match="table_3 compares trackers of kind eco: name one on a"):
+        cells("table_3")
 
 
 def test_every_figure_of_the_paper_belongs_to_a_row(cells):

@@ -17,7 +17,8 @@ def compared(raw_config):
         raw_config["tables"] = {"hours": [1, 2]} | tables
         config = validate_config(raw_config, "test")
         cells = table_cells(config, "demo", table)
-        found = references(config.table(table), cells, unchanged_trackers(config))
+        settings = config.table(table)
+        found = references(settings, cells, unchanged_trackers(config, settings))
         return {(c.row, c.column): (b.row, b.column) for c, b in found.items()}
 
     return of

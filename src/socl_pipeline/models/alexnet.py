@@ -46,8 +46,8 @@ class AlexNetV1(Backbone):
     offset = 43.5
     padded = False
     layers: ClassVar = {
-        "conv1": Layer(stride=4, channels=96, offset=7.5),  # pooled
-        "conv5": Layer(stride=8, channels=256, offset=43.5),
+        "conv1": Layer(stride=4, channels=96, offset=7.5, kept=16),  # pooled
+        "conv5": Layer(stride=8, channels=256, offset=43.5, kept=64),
     }
 
     def __init__(self) -> None:

@@ -13,11 +13,15 @@ Precision = Literal["float32", "bf16"]
 
 @dataclass(frozen=True)
 class Layer:
-    """Features that a backbone computes on its way; see `Backbone` for the units."""
+    """Features that a backbone computes on its way; see `Backbone` for the units.
+
+    kept: the channels that a correlation filter projects them to by default; 0: it leaves them out.
+    """
 
     stride: int
     channels: int
     offset: float
+    kept: int = 0
 
 
 class Backbone(nn.Module, ABC):
@@ -33,15 +37,15 @@ class Backbone(nn.Module, ABC):
     receptive_field: int  # side of the image square that one cell depends on, in pixels
     offset: float  # where in the image the first cell is centred, in pixels from its edge
     padded: bool  # whether convolutions pad: then border cells know where the crop ends
-    layers: ClassVar[Mapping[str, Layer]]  # what `between` can return, in order
+    layers: ClassVar[Mapping[str, Layer]] = {}  # what `between` can return, in order
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of raw RGB images."""
 
-    @abstractmethod
     def between(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
         """Return the features of the named `layers`, and compute nothing beyond the last one."""
+        raise NotImplementedError(f"{type(self).__name__} has no layers in between")
 
 
 def extract(network: nn.Module, images: Tensor, precision: Precision) -> Tensor:

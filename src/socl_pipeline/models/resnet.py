@@ -61,10 +61,10 @@ class ResNet18(Backbone):
     # "conv1" is averaged over 2 x 2 cells, so that it has the stride that correlation filters
     # take their shallow features at (ECO); the others are the network's own.
     layers: ClassVar = {
-        "conv1": Layer(stride=4, channels=64, offset=1.5),
+        "conv1": Layer(stride=4, channels=64, offset=1.5, kept=16),
         "layer1": Layer(stride=4, channels=64, offset=0.5),
         "layer2": Layer(stride=8, channels=128, offset=0.5),
-        "layer3": Layer(stride=16, channels=256, offset=0.5),
+        "layer3": Layer(stride=16, channels=256, offset=0.5, kept=64),
         "layer4": Layer(stride=16, channels=512, offset=0.5),
     }
 

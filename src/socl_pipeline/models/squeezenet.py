@@ -54,10 +54,12 @@ class SqueezeNet11(Backbone):
     offset = 15.5
     padded = True
     layers: ClassVar = {
-        "conv1": Layer(stride=4, channels=64, offset=3.5),  # pooled, as layer 2 of the table
+        "conv1": Layer(
+            stride=4, channels=64, offset=3.5, kept=16
+        ),  # pooled, as layer 2 of the table
         "fire3": Layer(stride=4, channels=128, offset=3.5),
         "fire5": Layer(stride=8, channels=256, offset=7.5),
-        "fire7": Layer(stride=8, channels=384, offset=15.5),
+        "fire7": Layer(stride=8, channels=384, offset=15.5, kept=64),
         "fire9": Layer(stride=8, channels=512, offset=15.5),
     }
     _ends: ClassVar = {"conv1": 3, "fire3": 5, "fire5": 8, "fire7": 11, "fire9": 13}

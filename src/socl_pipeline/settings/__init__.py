@@ -12,6 +12,7 @@ from socl_pipeline.settings.datasets import (
     PointSettings,
     expand,
 )
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.errors import validated
 from socl_pipeline.settings.section import Section
 from socl_pipeline.settings.tables import (
@@ -30,6 +31,8 @@ from socl_pipeline.settings.top import (
     ViewSettings,
 )
 from socl_pipeline.settings.trackers import (
+    AnyTrackerSettings,
+    EcoTrackerSettings,
     OpenCVTrackerSettings,
     SiamFCTrackerSettings,
     TrackerSettings,
@@ -46,6 +49,7 @@ from socl_pipeline.settings.training import (
 
 __all__ = [
     "AnyModelSettings",
+    "AnyTrackerSettings",
     "AugmentSettings",
     "BackboneName",
     "BceModelSettings",
@@ -53,6 +57,8 @@ __all__ = [
     "ColumnSettings",
     "Config",
     "DatasetSettings",
+    "EcoSettings",
+    "EcoTrackerSettings",
     "EdgeBoxSettings",
     "ModelSettings",
     "OnBadFrame",

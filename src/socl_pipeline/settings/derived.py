@@ -107,7 +107,8 @@ def _tracker_with(config: "Config", raw: Delta, variant: str, name: str) -> Delt
     if model and _model_delta(config, variant) is not None:
         raw = raw | {"model": derived_name(model, variant)}
     elif seed := re.fullmatch(r"seed(\d+)", variant):
-        raw = raw | {"seed": int(seed[1])}
+        if not raw.get("weights"):  # pretrained weights leave nothing to chance
+            raw = raw | {"seed": int(seed[1])}
     elif own is None:
         known = _known(config, "trackers") | (_known(config, "models") if model else {})
         raise _unknown("tracker", name, variant, known)

@@ -16,6 +16,7 @@ from socl_pipeline.settings.section import Name, OwnName, Section
 
 Delta = dict[str, Any]
 Metric = Literal["auc", "precision", "mean_iou"]
+TrackerRole = Literal["siam", "cf"]
 
 
 class VariantSettings(Section):
@@ -44,6 +45,11 @@ class ColumnSettings(Section):
 class RowSettings(ColumnSettings):
     """One row of a table, or a curve: what it changes, before its columns do."""
 
+    tracker: TrackerRole = Field(
+        "siam",
+        description="Which tracker it varies: `tables.tracker` or `tables.cf_tracker`. A config "
+        "without the latter leaves such rows out.",
+    )
     columns: tuple[ColumnSettings, ...] | None = Field(
         None, description="Instead of the table's; an empty list: one figure for the whole row."
     )
@@ -106,6 +112,9 @@ class TablesSettings(Section):
     model: OwnName | None = Field(None, description="In `models`; none: the first of kind socl.")
     tracker: OwnName | None = Field(
         None, description="In `trackers`; none: the first of kind siamfc on that model."
+    )
+    cf_tracker: OwnName | None = Field(
+        None, description="In `trackers`; none: the first of kind eco on a model, if there is one."
     )
     dataset: OwnName | None = Field(None, description="Of `snakemake table_1`; none: the first.")
     benchmarks: tuple[OwnName, ...] | None = Field(

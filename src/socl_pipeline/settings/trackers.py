@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.section import Name, Section
 from socl_pipeline.settings.training import BackboneName, check_published
 
@@ -46,6 +47,34 @@ class OpenCVTrackerSettings(Section):
     name: Literal["csrt", "kcf"]
 
 
-TrackerSettings = Annotated[
-    SiamFCTrackerSettings | OpenCVTrackerSettings, Field(discriminator="kind")
-]
+class EcoTrackerSettings(EcoSettings):
+    """An ECO correlation-filter tracker: HOG, layers of a network, or both (SoCL-CF)."""
+
+    kind: Literal["eco"]
+    model: Name | None = Field(
+        None, description="A name in `models`; none: the network that `backbone` names, if any."
+    )
+    backbone: BackboneName | None = Field(
+        None, description="A network that is not trained here; none and no model: HOG only."
+    )
+    seed: int = Field(0, ge=0, description="Of the untrained network.")
+    weights: Path | Literal["imagenet"] | None = Field(
+        None, description="Of the untrained network, as `weights` of a model; none: random."
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "EcoTrackerSettings":
+        if self.model is not None and (self.weights is not None or self.backbone is not None):
+            raise ValueError("model brings its own backbone: leave out backbone and weights")
+        if self.backbone is None and self.weights is not None:
+            raise ValueError("weights need a backbone to go into: name it")
+        if self.layers and self.model is None and self.backbone is None:
+            raise ValueError("layers need a network: name a model or a backbone")
+        if self.backbone is not None:
+            check_published(self.backbone, self.weights)
+        return self
+
+
+AnyTrackerSettings = SiamFCTrackerSettings | OpenCVTrackerSettings | EcoTrackerSettings
+TrackerSettings = Annotated[AnyTrackerSettings, Field(discriminator="kind")]

@@ -7,6 +7,7 @@ from typing import Any
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import ColumnSettings, Config, RowSettings, TableSettings
 from socl_pipeline.settings.derived import derived_name, simplest
+from socl_pipeline.settings.tables import TrackerRole
 
 HOURS = "hours"
 
@@ -41,21 +42,28 @@ def table_cells(config: Config, dataset: str, table: str) -> list[Cell]:
     Raises InputError for a table, variant or tracker that the config does not have.
     """
     settings = config.table(table)
-    tracker = base_tracker(config)
-    return [
+    cells = [
         _cell(config, dataset, tracker, row, column)
         for row in settings.rows
+        if (tracker := _base(config, row.tracker)) is not None
         for column in _columns(config, settings, row)
     ]
+    if not cells:
+        raise InputError(f"{table} compares trackers of kind eco: name one on a model in trackers")
+    return cells
 
 
-def unchanged_trackers(config: Config) -> tuple[str, ...]:
-    """Return the trackers, one for each seed, of a cell that changes nothing of the model."""
-    return _trackers(config, base_tracker(config))
+def unchanged_trackers(config: Config, table: TableSettings) -> list[tuple[str, ...]]:
+    """Return the trackers, one for each seed, of cells that change nothing of the tracker.
+
+    One entry for each of the trackers that the table's rows vary.
+    """
+    bases = [_base(config, role) for role in sorted({row.tracker for row in table.rows})]
+    return [_trackers(config, base) for base in bases if base is not None]
 
 
 def base_tracker(config: Config) -> str:
-    """Return the tracker that tables vary. Raises InputError if the config has none."""
+    """Return the Siamese tracker that tables vary. Raises InputError if the config has none."""
     tables = config.tables
     model = tables.model or next((n for n, m in config.models.items() if m.kind == "socl"), None)
     if tables.tracker is not None:
@@ -66,6 +74,14 @@ def base_tracker(config: Config) -> str:
     raise InputError(
         f"tables need a tracker of kind siamfc on the model {model!r}: name one in trackers"
     )
+
+
+def _base(config: Config, role: TrackerRole) -> str | None:
+    """Return the tracker that rows of a role vary; none for `cf` where the config has none."""
+    if role == "siam":
+        return base_tracker(config)
+    first = (n for n, t in config.trackers.items() if t.kind == "eco" and t.model is not None)
+    return config.tables.cf_tracker or next(first, None)
 
 
 def table_benchmarks(config: Config) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ from socl_pipeline.tables.cells import Cell
 
 
 def references(
-    settings: TableSettings, cells: Sequence[Cell], unchanged: tuple[str, ...]
+    settings: TableSettings, cells: Sequence[Cell], unchanged: Sequence[tuple[str, ...]]
 ) -> dict[Cell, Cell]:
     """Return what each cell is compared with; those that nothing is comparable to are left out.
 
-    unchanged: the trackers of the model that the table varies (`cells.unchanged_trackers`).
+    unchanged: the trackers that change nothing of a model (`cells.unchanged_trackers`).
     """
     rows: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -21,11 +21,13 @@ def references(
     return _to_row(rows[settings.reference or settings.rows[0].label], cells)
 
 
-def _within_rows(rows: Sequence[Sequence[Cell]], unchanged: tuple[str, ...]) -> dict[Cell, Cell]:
+def _within_rows(
+    rows: Sequence[Sequence[Cell]], unchanged: Sequence[tuple[str, ...]]
+) -> dict[Cell, Cell]:
     """Compare the cells of a row with that of the unchanged model, or else with the first."""
     found = {}
     for row in rows:
-        base = next((c for c in row if c.trackers == unchanged), row[0])
+        base = next((c for c in row if c.trackers in unchanged), row[0])
         found.update({cell: base for cell in row if cell != base})
     return found
 

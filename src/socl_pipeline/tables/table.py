@@ -27,7 +27,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     benchmarks = table_benchmarks(config)
     with Progress("table", len(job.inputs), "runs") as progress:
         scores = {b: _benchmark_scores(job, b, progress) for b in benchmarks}
-    compared = references(settings, cells, unchanged_trackers(config))
+    compared = references(settings, cells, unchanged_trackers(config, settings))
     results = table_results(cells, settings.metrics, scores, compared)
     trainings = {role: _training(upstream) for role, upstream in job.inputs.items()}
     sequences = {b: len(next(iter(runs.values()))) for b, runs in scores.items()}

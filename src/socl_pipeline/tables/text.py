@@ -126,6 +126,7 @@ def markdown(
             parts.append(f"**{grid.title}**")
         parts.append("\n".join(_markdown_rows(grid)))
     parts += [settings.note] if settings.note else []
+    parts += _left_out(settings, results)
     parts.append(made_from(results, sequences, trainings))
     parts += [NOT_COMPARABLE] if settings.paper else []
     # one sequence says nothing about others
@@ -135,6 +136,15 @@ def markdown(
         parts.append(f"Differences {what}, with 95 % intervals (sequences drawn in pairs):")
         parts.append("\n".join(map(_difference, compared)))
     return "\n\n".join(parts) + "\n"
+
+
+def _left_out(settings: TableSettings, results: Sequence[Result]) -> list[str]:
+    """Return a sentence about the rows that the config has no tracker for, if there are any."""
+    made = {r.cell.row for r in results}
+    missing = [row.label for row in settings.rows if row.label not in made]
+    if not missing:
+        return []
+    return [f"Left out, as no tracker of kind eco on a model is configured: {', '.join(missing)}."]
 
 
 def _markdown_rows(grid: Grid) -> Iterator[str]:

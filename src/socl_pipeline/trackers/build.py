@@ -13,26 +13,41 @@ from socl_pipeline.models import (
     load_weights,
 )
 from socl_pipeline.models.device import choose_device
-from socl_pipeline.settings import OpenCVTrackerSettings, SiamFCTrackerSettings
+from socl_pipeline.settings import (
+    AnyTrackerSettings,
+    EcoTrackerSettings,
+    OpenCVTrackerSettings,
+    SiamFCTrackerSettings,
+)
 from socl_pipeline.trackers.base import Tracker
+from socl_pipeline.trackers.eco.eco import Eco
 from socl_pipeline.trackers.opencv import OpenCVTracker
 from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
 
 WEIGHTS_FILE = "weights.safetensors"  # in the folder of a trained model
 
 
-def build_tracker(
-    settings: SiamFCTrackerSettings | OpenCVTrackerSettings, model: Path | None
-) -> Tracker:
-    """Return a tracker; `model` is the folder of its trained model, None for untrained weights."""
+def build_tracker(settings: AnyTrackerSettings, model: Path | None) -> Tracker:
+    """Return a tracker; `model` is the folder of its trained model, None where it has none."""
     if isinstance(settings, OpenCVTrackerSettings):
         return OpenCVTracker(settings.name)
-    if model is None:
-        backbone = untrained_backbone(settings.backbone, settings.seed, settings.weights)
-    else:
-        backbone = load_backbone(model)
+    device = choose_device(settings.device)
+    backbone = _network(settings, model)
+    if isinstance(settings, EcoTrackerSettings):
+        return Eco(settings, backbone, device)
+    assert backbone is not None  # SiamFC always names one
     constants = SiamFCSettings(normalize=settings.normalize or "cell", precision=settings.precision)
-    return SiamFC(backbone, constants, choose_device(settings.device))
+    return SiamFC(backbone, constants, device)
+
+
+def _network(
+    settings: SiamFCTrackerSettings | EcoTrackerSettings, model: Path | None
+) -> Backbone | None:
+    if model is not None:
+        return load_backbone(model)
+    if settings.backbone is None:
+        return None
+    return untrained_backbone(settings.backbone, settings.seed, settings.weights)
 
 
 @functools.lru_cache(maxsize=4)

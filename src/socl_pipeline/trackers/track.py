@@ -17,7 +17,7 @@ from socl_pipeline.pipeline.artifact import atomic_path, scratch_folder
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.settings import OpenCVTrackerSettings, SiamFCTrackerSettings
+from socl_pipeline.settings import AnyTrackerSettings
 from socl_pipeline.trackers.build import build_tracker
 from socl_pipeline.trackers.run import run_sequence
 
@@ -37,7 +37,7 @@ class _Sequence:
 
     dataset: Dataset
     name: str
-    settings: SiamFCTrackerSettings | OpenCVTrackerSettings
+    settings: AnyTrackerSettings
     model: Path | None
     output: Path
 

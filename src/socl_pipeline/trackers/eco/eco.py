@@ -8,12 +8,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline.models.backbone import Backbone
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image
 from socl_pipeline.trackers.crops import crop_square
-from socl_pipeline.trackers.eco.features import FeatureExtractor
+from socl_pipeline.trackers.eco.features import FeatureExtractor, default_layers
 from socl_pipeline.trackers.eco.geometry import SampleGeometry, sample_geometry
 from socl_pipeline.trackers.eco.model import AppearanceModel
-from socl_pipeline.trackers.eco.settings import EcoSettings
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Eco:
         backbone: Backbone | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Copy `backbone`, which `settings.layers` needs, to `device`.
+        """Copy `backbone`, where there is one, to `device`.
 
         Raises:
             InputError: a layer is unknown, or there is no backbone to take it from.
@@ -45,7 +45,7 @@ class Eco:
         self.settings = settings = settings or EcoSettings()
         self._extractor = FeatureExtractor(
             settings.hog_channels,
-            settings.layers,
+            default_layers(backbone) if settings.layers is None else settings.layers,
             backbone,
             settings.precision,
             torch.device(device),
@@ -68,7 +68,7 @@ class Eco:
         center = first[:2] + first[2:] / 2
         size = (image.shape[1], image.shape[0])
         geometry = sample_geometry((w, h), size, self._extractor.unit, self.settings)
-        maps = self._extractor(self._patches(image, center, [geometry.scale], geometry.side))
+        maps = self.maps(image, center, [geometry.scale], geometry.side)
         model = AppearanceModel(
             self._extractor, self.settings, geometry.side, geometry.object_size, maps
         )
@@ -82,7 +82,7 @@ class Eco:
         check_image(image)
         state, geometry = self._state, self._state.geometry
         scales = (state.scale * self._scales).tolist()
-        maps = self._extractor(self._patches(image, state.center, scales, geometry.side))
+        maps = self.maps(image, state.center, scales, geometry.side)
         samples = state.model.samples(maps)
         scores, displacements = state.model.locate(samples)
         best = int(scores.argmax())
@@ -106,10 +106,11 @@ class Eco:
             raise RuntimeError("Eco.move_to was called before Eco.init.")
         self._state.center = np.array(center, dtype=np.float64)
 
-    def _patches(
+    @torch.inference_mode()
+    def maps(
         self, image: Image, center: NDArray[np.float64], scales: list[float], side: int
-    ) -> torch.Tensor:
-        """Return the squares (N, P, P, 3) around `center` at N scales, with the margin."""
+    ) -> list[torch.Tensor]:
+        """Return the feature blocks (N, C, n, n) of the squares around `center` at N scales."""
         out = side + 2 * self._extractor.margin
         patches = [crop_square(image, center, out * s, out, None) for s in scales]
-        return torch.from_numpy(np.stack(patches)).to(self._extractor.device)
+        return self._extractor(torch.from_numpy(np.stack(patches)).to(self._extractor.device))

@@ -119,6 +119,12 @@ def _sample_cells(maps: Tensor, feature: Feature, side: int) -> Tensor:
     return functional.pad(maps, beyond) if any(beyond) else maps
 
 
+def default_layers(backbone: Backbone | None) -> dict[str, int]:
+    """Return the layers that a filter uses if nothing is said, and the channels kept of each."""
+    layers = {} if backbone is None else backbone.layers
+    return {name: layer.kept for name, layer in layers.items() if layer.kept}
+
+
 def normalised(maps: Tensor) -> Tensor:
     """Return maps (N, C, H, W) with a mean square of 1 in each of the N (ECO)."""
     mean_square = maps.square().mean(dim=(1, 2, 3), keepdim=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from socl_pipeline.trackers.eco.settings import EcoSettings
+from socl_pipeline.settings.eco import EcoSettings
 
 LEAST_OBJECT = 5.0  # px that the scale limits leave of a sample (ECO)
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.eco import spectra
 from socl_pipeline.trackers.eco.blocks import Block, Layout
 from socl_pipeline.trackers.eco.features import FeatureExtractor
@@ -11,7 +12,6 @@ from socl_pipeline.trackers.eco.joint import learn_jointly, principal_components
 from socl_pipeline.trackers.eco.peak import highest_point
 from socl_pipeline.trackers.eco.regulariser import Regulariser, window_coefficients
 from socl_pipeline.trackers.eco.samples import SampleSpace
-from socl_pipeline.trackers.eco.settings import EcoSettings
 
 
 class AppearanceModel:

@@ -1,26 +1,26 @@
 """Constants of the ECO tracker."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from socl_pipeline.settings.section import Section
 
 
-class EcoSettings(BaseModel):
+class EcoSettings(Section):
     """Constants of ECO, by default those that public code uses with deep features on OTB.
 
     "OTB deep" is the Python code base pyCFTrackers (OTBDeepConfig) after the authors' Matlab code;
     where its source differs, the description says so.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     hog_channels: int = Field(
         default=10, ge=0, le=31, description="Channels that HOG is projected to (ECO); 0: no HOG."
     )
-    layers: dict[str, int] = Field(
-        default={},
-        description="Layers of the backbone, each with the channels it is projected to; for "
-        "SoCL-CF conv1: 16 and layer3: 64 (ECO's shallow and deep block).",
+    layers: dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+        default=None,
+        description="Layers of the network, each with the channels that it is projected to; none: "
+        "those of SoCL-CF, conv1: 16 and layer3: 64 of ResNet-18, or the like of another network.",
     )
     precision: Literal["float32", "bf16"] = Field(
         default="float32", description="Of the backbone; the filter is always float32."
@@ -99,8 +99,6 @@ class EcoSettings(BaseModel):
             raise ValueError(f"scales must be odd, not {self.scales}")
         if self.least_area > self.most_area:
             raise ValueError("least_area must not be above most_area")
-        if not self.hog_channels and not self.layers:
+        if self.layers == {} and not self.hog_channels:
             raise ValueError("there are no features: set hog_channels or layers")
-        if any(channels < 1 for channels in self.layers.values()):
-            raise ValueError("each of layers needs at least one channel")
         return self
