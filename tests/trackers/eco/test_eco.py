@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from socl_pipeline.boxes import iou
 from socl_pipeline.errors import InputError
 from socl_pipeline.models import build_backbone
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.eco.eco import Eco
-from socl_pipeline.trackers.eco.settings import EcoSettings
 
 SMALL = {
     "hog_channels": 0,
@@ -214,7 +214,7 @@ def test_bad_input(tracker, backbone) -> None:
         ({"scales": 4}, "odd"),
         ({"least_area": 300**2, "most_area": 200**2}, "least_area"),
         ({"layers": {}}, "no features"),
-        ({"layers": {"conv1": 0}}, "at least one channel"),
+        ({"layers": {"conv1": 0}}, "greater than or equal to 1"),
         ({"unknown": 1}, "unknown"),
     ],
 )

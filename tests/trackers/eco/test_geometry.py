@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.eco.geometry import sample_geometry
-from socl_pipeline.trackers.eco.settings import EcoSettings
 
 SETTINGS = EcoSettings()  # 4.5; 200^2 to 250^2; 1.02
 

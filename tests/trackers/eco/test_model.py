@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.eco.features import Feature
 from socl_pipeline.trackers.eco.model import AppearanceModel
-from socl_pipeline.trackers.eco.settings import EcoSettings
 
 SIDE = 96
 OBJECT = (24.0, 20.0)
