@@ -10,7 +10,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.models import build_backbone
 from socl_pipeline.models.backbone import Backbone, Layer
 from socl_pipeline.trackers.eco import spectra
-from socl_pipeline.trackers.eco.features import FeatureExtractor, normalised
+from socl_pipeline.trackers.eco.features import FeatureExtractor, default_layers, normalised
 from socl_pipeline.trackers.eco.peak import highest_point
 
 CPU = torch.device("cpu")
@@ -178,6 +178,27 @@ def test_bf16_is_close_and_its_maps_are_float32() -> None:
 def test_a_layer_without_a_backbone() -> None:
     with pytest.raises(InputError, match="conv1 need a backbone"):
         extractor(None, {"conv1": 4})
+
+
+def test_no_features_at_all() -> None:
+    with pytest.raises(InputError, match="no features"):
+        extractor(None, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("resnet18", {"conv1": 16, "layer3": 64}),
+        ("squeezenet1_1", {"conv1": 16, "fire7": 64}),
+        ("alexnet_v1", {"conv1": 16, "conv5": 64}),
+    ],
+)
+def test_layers_by_default_are_a_shallow_and_a_deep_one(name, kept) -> None:
+    assert default_layers(build_backbone(name, seed=0)) == kept
+
+
+def test_no_layers_without_a_backbone() -> None:
+    assert default_layers(None) == {}
 
 
 def test_an_unknown_layer() -> None:

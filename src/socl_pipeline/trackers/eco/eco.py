@@ -40,7 +40,7 @@ class Eco:
         """Copy `backbone`, where there is one, to `device`.
 
         Raises:
-            InputError: a layer is unknown, or there is no backbone to take it from.
+            InputError: a layer is unknown, there is no backbone to take it from, or no feature.
         """
         self.settings = settings = settings or EcoSettings()
         self._extractor = FeatureExtractor(
