@@ -95,6 +95,17 @@ def test_confidence_falls_where_the_object_is_gone(tracker) -> None:
     assert tracker.confidence < seen
 
 
+def test_confidence_is_at_most_one(tracker) -> None:
+    """On a plain background the object has all of the patch's energy, and scores above 1."""
+    images, boxes = scene(1)
+    tracker.init(images[0], boxes[0])
+    x, y, w, h = boxes[0].astype(int)
+    plain = np.full_like(images[0], 128)
+    plain[y : y + h, x : x + w] = images[0][y : y + h, x : x + w]
+    tracker.update(plain)
+    assert tracker.confidence == 1
+
+
 @pytest.mark.parametrize("shift", [(17, -12), (-9.0, 21)])
 def test_moved_to_where_the_object_is(tracker, shift) -> None:
     """The next search is around the place told, and the size stays."""
