@@ -39,7 +39,7 @@ def cubic_kernel(frequency: Tensor) -> Tensor:
     / (4 pi^4 f^4), and 1 at f = 0.
     """
     f = frequency.to(torch.float64)
-    near_zero = f.abs() < 1e-3  # four digits would cancel; the kernel is 1 - O(f^4) there
+    near_zero = f.abs() < 1e-3  # all but a few digits cancel; the kernel is 1 + 1.3 f^2 there
     angle = torch.pi * torch.where(near_zero, 1.0, f)
     value = (
         6 * (1 - torch.cos(2 * angle))
