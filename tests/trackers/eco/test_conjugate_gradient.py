@@ -126,6 +126,19 @@ def test_polak_ribiere_forgets_a_direction_that_does_not_fit() -> None:
     assert not torch.allclose(problem.solve(1, "fletcher_reeves", momentum=opposed)[0], fresh)
 
 
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_step_along_an_old_direction_goes_as_far_as_is_best(formula) -> None:
+    problem = Problem(9)
+    rng = torch.Generator().manual_seed(0)
+    direction, residual = (torch.randn(6, generator=rng, dtype=torch.float64) for _ in "dr")
+    earlier = Momentum(direction, -residual, torch.tensor(0.5))
+    x, momentum, _ = problem.solve(1, formula, momentum=earlier)
+    left = torch.from_numpy(problem.right - problem.matrix @ x.numpy())
+    along = problem.inner(momentum.direction, momentum.direction).sqrt()
+    assert abs(problem.inner(momentum.direction, left)) < 1e-9 * along
+    assert not torch.allclose(momentum.direction, momentum.residual)
+
+
 def test_a_larger_rho_makes_the_earlier_direction_count_less() -> None:
     problem = Problem(8)
     x, m, _ = problem.solve(2)

@@ -10,6 +10,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.models import build_backbone
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.eco.eco import Eco
+from socl_pipeline.trackers.eco.model import AppearanceModel
 
 SMALL = {
     "hog_channels": 0,
@@ -120,6 +121,30 @@ def test_moved_to_where_the_object_is(tracker, shift) -> None:
     found = tracker.update(far)
     assert np.abs(found[:2] + found[2:] / 2 - center).max() < 1.5
     assert found[2:] == pytest.approx(boxes[0, 2:], rel=0.021)
+
+
+@pytest.mark.parametrize("box", [(70.0, 80.0, 36.0, 44.0), (100.0, 60.0, 18.0, 16.0)])
+def test_a_known_shift_is_found_in_pixels_of_the_image(tracker, box) -> None:
+    """Of patches shrunk, and of enlarged ones."""
+    background = texture(1, 300, 400, 4)
+    shift = np.array([0.22 * box[2], -0.2 * box[3]])
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+    tracker.init(background, box)
+    found = tracker.update(cv2.warpAffine(background, matrix, (400, 300)))
+    moved = found[:2] + found[2:] / 2 - np.array(box[:2]) - np.array(box[2:]) / 2
+    assert moved == pytest.approx(shift, abs=0.04 * box[3])
+
+
+def test_trains_often_at_first_and_then_seldom(backbone, monkeypatch) -> None:
+    images, boxes = scene(1)
+    tracker = Eco(EcoSettings(**SMALL | {"train_first": 2, "train_every": 3}), backbone)
+    tracker.init(images[0], boxes[0])
+    calls, counts = [], []
+    monkeypatch.setattr(AppearanceModel, "train", lambda model: calls.append(model))
+    for _ in range(9):
+        tracker.update(images[0])
+        counts.append(len(calls))
+    assert counts == [1, 2, 3, 3, 3, 4, 4, 4, 5]
 
 
 def test_the_told_place_is_a_copy(tracker) -> None:

@@ -126,6 +126,27 @@ def test_learning_lowers_the_objective(problem) -> None:
     assert values[-1] < problem.objective(problem.gauss_newton(1))
 
 
+def test_the_first_step_is_along_the_preconditioned_gradient(problem, slow) -> None:
+    filters, projections = problem.unpack(problem.learn(1, 1))
+    label = slow.whole(problem.label)
+    window = (KERNEL**2).sum()
+    lengths = []
+    for x, f, p in zip(problem.features, filters, problem.start, strict=True):
+        sample = x @ p
+        cut = (len(label) - len(x)) // 2
+        gradient = sample.conj() * label[cut : len(label) - cut, cut : len(label) - cut, None]
+        own = np.abs(sample) ** 2
+        data = 0.3 * own + 0.7 * own.mean(axis=2, keepdims=True)
+        lengths.append((f / gradient * (0.9 * data + 0.1 * window)).ravel())
+    step = lengths[0][0].real
+    np.testing.assert_allclose(np.concatenate(lengths), step, rtol=1e-3)
+    # at first there is no filter, and all that the projections see is their penalty
+    half = np.abs(problem.label.numpy()) ** 2
+    scale = 10 * (2 * half.sum() / sum(CHANNELS) + PENALTY)
+    for after, p in zip(projections, problem.start, strict=True):
+        np.testing.assert_allclose(after - p, -step * PENALTY * p / scale, atol=1e-6)
+
+
 def test_projections_given_are_left_alone(problem) -> None:
     before = [p.copy() for p in problem.start]
     problem.learn(2, 3)

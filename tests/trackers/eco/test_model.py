@@ -6,6 +6,7 @@ import torch
 
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.trackers.eco.features import Feature
+from socl_pipeline.trackers.eco.filter import FilterLearner
 from socl_pipeline.trackers.eco.model import AppearanceModel
 
 SIDE = 96
@@ -100,6 +101,23 @@ def test_learning_puts_the_object_back_in_the_middle(model, scene) -> None:
     scores, found = displacement(model, other.maps((0, 0), shift))
     assert np.abs(found - [(0, 0), shift]).max() < 1
     assert float(scores[0]) > 2 * float(before[0])
+
+
+def test_energies_are_a_running_mean(model, scene, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(
+        FilterLearner, "train", lambda _, space, energies, *rest: seen.append(energies)
+    )
+    other = Scene(scene.slow, seed=1)
+    expected = 0
+    for maps, rate in ((scene, 1.0), (other, 0.1), (other, 0.1)):
+        samples = model.samples(maps.maps((0, 0)))
+        flat = torch.cat([x[:, :, 0].reshape(-1) for x in samples])
+        expected = (1 - rate) * expected + rate * flat.abs() ** 2
+        if maps is other:
+            model.learn(samples, 0, (0.0, 0.0))
+    model.train()
+    np.testing.assert_allclose(seen[0], expected, rtol=1e-4, atol=1e-9)
 
 
 def test_training_uses_what_was_learnt(model, scene) -> None:
