@@ -205,6 +205,15 @@ def test_odd_boxes_give_finite_boxes_near_the_image(tracker, box) -> None:
     assert (centers <= np.array([120, 90]) + 1e-9).all()
 
 
+@pytest.mark.parametrize(
+    "box", [(-40.0, -30.0, 200.0, 150.0), (-10, -10, 140, 110), (50, 30, 1, 1)]
+)
+def test_a_first_size_beyond_the_limits_of_the_scale_stays(tracker, box) -> None:
+    image = texture(1, 90, 120, 2)
+    found = follow(tracker, [image] * 3, box)
+    assert found[:, 2:] / box[2:] == pytest.approx(1, abs=0.05)
+
+
 def test_blank_images_are_no_error(tracker) -> None:
     blank = np.full((60, 80, 3), 128, np.uint8)
     found = follow(tracker, [blank] * 4, (30, 20, 20, 15))

@@ -37,17 +37,25 @@ sides = st.floats(0.5, 2000)
 @given(sides, sides, st.integers(16, 4000), st.integers(16, 4000), st.sampled_from([4, 16]))
 def test_limits_are_whole_powers_of_the_step(w, h, width, height, unit) -> None:
     found = sample_geometry((w, h), (width, height), unit, SETTINGS)
-    for limit in found.limits:
+    for limit in set(found.limits) - {found.scale}:
         power = math.log(limit) / math.log(SETTINGS.scale_step)
         assert power == pytest.approx(round(power), abs=1e-6)
     least, most = found.limits
-    assert 5 / found.side <= least * (1 + 1e-9) < 5 / found.side * 1.02001
+    assert least <= found.scale <= most
+    if least < found.scale:
+        assert 5 / found.side <= least * (1 + 1e-9) < 5 / found.side * 1.02001
     fits = min(width / found.object_size[0], height / found.object_size[1])
-    if fits >= least * 1.02:  # the object fills the image at the largest scale, to one step
+    if found.scale < most and fits >= least * 1.02:
+        # the object fills the image at the largest scale, to one step
         assert fits / 1.02001 < most <= fits * (1 + 1e-9)
-    else:
-        assert most >= least
     area = found.object_size[0] * found.object_size[1] * 4.5**2
     assert 200**2 * (1 - 1e-9) <= area <= 250**2 * (1 + 1e-9)
     assert found.side - unit < math.sqrt(area) + 1e-6
     assert math.sqrt(area) <= found.side + 1e-6
+
+
+@pytest.mark.parametrize("size", [(900.0, 300.0), (1.0, 1.0)])
+def test_the_first_scale_is_within_the_limits(size) -> None:
+    """Of a box larger than the image, and of one of less than 5 px of the sample."""
+    found = sample_geometry(size, (640, 480), 16, SETTINGS)
+    assert found.scale in found.limits

@@ -32,9 +32,10 @@ def sample_geometry(
     scale = math.sqrt(area / wanted)
     object_size = (size[0] / scale, size[1] / scale)
     side = unit * math.ceil(math.sqrt(wanted) / unit)
-    return SampleGeometry(
-        side, object_size, scale, _limits(side, object_size, image_size, settings)
-    )
+    least, most = _limits(side, object_size, image_size, settings)
+    # a first box may be larger than the image, or tiny: it is right all the same
+    limits = (min(least, scale), max(most, scale))
+    return SampleGeometry(side, object_size, scale, limits)
 
 
 def _limits(
