@@ -121,3 +121,31 @@ def test_mean_color() -> None:
     image = noise(13, 7)
     assert mean_color(image) == pytest.approx(image.reshape(-1, 3).mean(axis=0))
     assert cv2.mean(image)[3] == 0
+
+
+# squares inside, over one border, over all of them, beside the image and far away from it
+BORDER_CASES = [
+    (20, 15),
+    (3.3, 38.1),
+    (25.2, 19.6),
+    (49.5, 0.4),
+    (-25, 20.7),
+    (70.2, 60),
+    (24, -900),
+]
+
+
+@pytest.mark.parametrize("center", BORDER_CASES)
+@pytest.mark.parametrize(
+    ("side", "out"), [(12, 12), (13.7, 21), (61.3, 40), (30, 10), (75.5, 17), (130, 20), (9.5, 1)]
+)
+def test_without_a_fill_the_border_goes_on(
+    center: tuple[float, float], side: float, out: int
+) -> None:
+    image, margin = noise(40, 50), 200
+    widths = ((margin, margin), (margin, margin), (0, 0))
+    padded = np.pad(image, widths, mode="edge")
+    clipped = np.clip(center, -100, 140)  # as far away as that, only the border pixels count
+    expected = crop_square(padded, clipped + margin, side, out, FILL)
+    found = crop_square(image, center, side, out, None)
+    assert np.abs(found.astype(int) - expected).max() <= 1

@@ -45,12 +45,14 @@ def crop_square(
     factor = math.floor(step)
     margin = 2 * factor  # whole blocks for the pixels that the interpolation reads beyond
     height, width = image.shape[:2]
-    x0, x1 = _span(left - margin, left + side + margin, width)
-    y0, y1 = _span(top - margin, top + side + margin, height)
-    if x0 >= x1 or y0 >= y1:
-        # so far outside that only the nearest border pixel counts: no need to shrink
+    bounds = (
+        (left - margin, left + side + margin, width),
+        (top - margin, top + side + margin, height),
+    )
+    (x0, x1), (y0, y1) = (_block_span(*b, factor) if color is None else _span(*b) for b in bounds)
+    if x0 >= x1 or y0 >= y1:  # so far outside that only the fill counts
         return _warp(image, left, top, step, out_size, color)
-    region = _shrink(image[y0:y1, x0:x1], factor, color)
+    region = _shrink(_cut(image, x0, x1, y0, y1), factor, color)
     return _warp(region, (left - x0) / factor, (top - y0) / factor, step / factor, out_size, color)
 
 
@@ -78,6 +80,25 @@ def _warp(
 def _span(low: float, high: float, size: int) -> tuple[int, int]:
     """Return the whole pixels that cover [low, high] within [0, size]."""
     return max(0, math.floor(low)), min(size, math.ceil(high))
+
+
+def _block_span(low: float, high: float, size: int, factor: int) -> tuple[int, int]:
+    """Return the whole pixels that cover [low, high], with a block of the border on each side.
+
+    Blocks of `factor` pixels from the result's start are as if nothing had been left out, so that
+    a block of image and border is their mean, and those further out are the border alone.
+    """
+    start = math.floor(low)
+    start += factor * max(0, (-factor - start) // factor)
+    return min(start, size - 1), max(1, min(math.ceil(high), size + factor))
+
+
+def _cut(image: Image, x0: int, x1: int, y0: int, y1: int) -> Image:
+    """Return rows y0 .. y1 and columns x0 .. x1; where there are none, the border repeats."""
+    height, width = image.shape[:2]
+    inside = image[max(0, y0) : min(y1, height), max(0, x0) : min(x1, width)]
+    outside = [max(0, b) for b in (-y0, y1 - height, -x0, x1 - width)]
+    return cv2.copyMakeBorder(inside, *outside, cv2.BORDER_REPLICATE) if any(outside) else inside
 
 
 def _shrink(image: Image, factor: int, color: list[float] | None) -> Image:

@@ -40,7 +40,7 @@ class Eco:
         """Copy `backbone`, where there is one, to `device`.
 
         Raises:
-            InputError: a layer is unknown, or there is no backbone to take it from.
+            InputError: a layer is unknown, there is no backbone to take it from, or no feature.
         """
         self.settings = settings = settings or EcoSettings()
         self._extractor = FeatureExtractor(
@@ -56,7 +56,11 @@ class Eco:
 
     @property
     def confidence(self) -> float:
-        """The peak of the latest score; the label that the filter learns has a peak of 1."""
+        """The peak of the latest score, at most 1, which is the peak of the label that is learnt.
+
+        Scores are higher where the background is plainer than those learnt: features have the
+        same energy in every patch, and then more of it is the object's.
+        """
         return math.nan if self._state is None else self._state.confidence
 
     @torch.inference_mode()
@@ -86,7 +90,7 @@ class Eco:
         samples = state.model.samples(maps)
         scores, displacements = state.model.locate(samples)
         best = int(scores.argmax())
-        state.confidence = float(scores[best])
+        state.confidence = min(float(scores[best]), 1.0)
         x, y = displacements[best].tolist()
         moved = state.center + np.array([x, y]) * geometry.side * scales[best]
         state.center = np.clip(moved, 0, (image.shape[1], image.shape[0]))

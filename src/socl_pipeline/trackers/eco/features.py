@@ -41,8 +41,10 @@ class FeatureExtractor:
         """Copy the backbone to `device`; layers: names and channels to keep of each.
 
         Raises:
-            InputError: a layer is unknown, or there is no backbone to take it from.
+            InputError: a layer is unknown, there is no backbone to take it from, or no feature.
         """
+        if not hog_channels and not layers:
+            raise InputError("there are no features: set hog_channels, or name a backbone")
         self.device = device
         self.margin = 0  # px that a patch needs on each side of the sample: nothing pads there
         self.features: list[Feature] = []

@@ -5,6 +5,11 @@ from torch import Tensor
 
 from socl_pipeline.trackers.eco.spectra import frequencies, half_weights, sampled
 
+# Points of the grid over the 2 K + 1 that determine the series. From twice as many, the one next
+# to the narrowest peak of the band lies where it is concave; from as many, Newton's steps may
+# leave the peak, and half a cell of a network's deep layer is 8 px.
+_FINER = 2
+
 
 def highest_point(spectra: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Return the maximum (N,) and its position x, y (N, 2) of score functions.
@@ -16,8 +21,8 @@ def highest_point(spectra: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
         spectra: half spectra (N, 2 K + 1, K + 1).
         iterations: Newton steps.
     """
-    grid = sampled(spectra)
-    size = grid.shape[-1]
+    size = _FINER * spectra.shape[-2]
+    grid = sampled(spectra, size)
     best, index = grid.flatten(1).max(dim=1)
     cells = torch.stack([index % size, index // size], dim=1).to(torch.float64)
     start = ((cells / size + 0.5) % 1) - 0.5

@@ -75,7 +75,7 @@ class Regulariser:
     def __init__(self, layout: Layout, along_x: NDArray, along_y: NDArray) -> None:
         """along_x, along_y: from `window_coefficients`."""
         self._layout = layout
-        # without channels that reach so far, the mirrored columns would not be there
+        # of w^2 along x: how many mirrored columns a coefficient at kx = 0 takes part of
         self._reach = len(along_x) - 1
         self._operators = [_operators(b, along_x, along_y) for b in layout.blocks]
         self._operators = [tuple(o.to(layout.device) for o in t) for t in self._operators]

@@ -10,7 +10,8 @@ class SampleSpace:
     """At most `capacity` samples with weights; the two most alike are merged when it is full.
 
     Weights sum to 1; that of a frame fades by (1 - rate) with every later one. Distances count
-    kx > 0 once, as the published code does, which only changes which samples are called alike.
+    kx = 0 twice like all others, as the published code does: it only changes which samples are
+    called alike.
     """
 
     def __init__(self, layout: Layout, capacity: int, rate: float) -> None:

@@ -39,7 +39,7 @@ def cubic_kernel(frequency: Tensor) -> Tensor:
     / (4 pi^4 f^4), and 1 at f = 0.
     """
     f = frequency.to(torch.float64)
-    near_zero = f.abs() < 1e-3  # four digits would cancel; the kernel is 1 - O(f^4) there
+    near_zero = f.abs() < 1e-3  # all but a few digits cancel; the kernel is 1 + 1.3 f^2 there
     angle = torch.pi * torch.where(near_zero, 1.0, f)
     value = (
         6 * (1 - torch.cos(2 * angle))
@@ -99,11 +99,17 @@ def moved(highest: int, shift: tuple[float, float]) -> tuple[Tensor, Tensor]:
     )
 
 
-def sampled(spectra: Tensor) -> Tensor:
-    """Return functions (..., G, G) at G = 2 K + 1 points an axis, from spectra (..., G, K + 1).
+def sampled(spectra: Tensor, points: int) -> Tensor:
+    """Return functions (..., G, G) at G = `points` >= 2 K + 1 points an axis.
 
     Point i of an axis lies at i / G of the period, those of the upper half at i / G - 1.
+
+    Args:
+        spectra: half spectra (..., 2 K + 1, K + 1).
+        points: G.
     """
-    points = spectra.shape[-2]
-    ordered = torch.fft.ifftshift(spectra, dim=-2)
-    return torch.fft.irfft2(ordered, s=(points, points), norm="forward")
+    highest = spectra.shape[-1] - 1
+    rows = torch.arange(-highest, highest + 1, device=spectra.device) % points
+    wide = spectra.new_zeros(*spectra.shape[:-2], points, highest + 1)
+    wide.index_copy_(-2, rows, spectra)
+    return torch.fft.irfft2(wide, s=(points, points), norm="forward")
