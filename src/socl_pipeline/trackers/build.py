@@ -14,7 +14,7 @@ from socl_pipeline.models import (
 )
 from socl_pipeline.models.device import choose_device
 from socl_pipeline.settings import OpenCVTrackerSettings, SiamFCTrackerSettings
-from socl_pipeline.trackers.base import Tracker
+from socl_pipeline.trackers.base import Correctable
 from socl_pipeline.trackers.opencv import OpenCVTracker
 from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
 
@@ -23,7 +23,7 @@ WEIGHTS_FILE = "weights.safetensors"  # in the folder of a trained model
 
 def build_tracker(
     settings: SiamFCTrackerSettings | OpenCVTrackerSettings, model: Path | None
-) -> Tracker:
+) -> Correctable:
     """Return a tracker; `model` is the folder of its trained model, None for untrained weights."""
     if isinstance(settings, OpenCVTrackerSettings):
         return OpenCVTracker(settings.name)
