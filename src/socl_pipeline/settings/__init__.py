@@ -13,6 +13,12 @@ from socl_pipeline.settings.datasets import (
     expand,
 )
 from socl_pipeline.settings.errors import validated
+from socl_pipeline.settings.pseudo_boxes import (
+    BoxQualitySettings,
+    InterpolatedBoxSettings,
+    PseudoBoxSettings,
+    TrackedBoxSettings,
+)
 from socl_pipeline.settings.section import Section
 from socl_pipeline.settings.tables import (
     ColumnSettings,
@@ -50,10 +56,12 @@ __all__ = [
     "BackboneName",
     "BceModelSettings",
     "BenchmarkSettings",
+    "BoxQualitySettings",
     "ColumnSettings",
     "Config",
     "DatasetSettings",
     "EdgeBoxSettings",
+    "InterpolatedBoxSettings",
     "ModelSettings",
     "OnBadFrame",
     "OpenCVTrackerSettings",
@@ -61,6 +69,7 @@ __all__ = [
     "PatchSettings",
     "PointSettings",
     "ProposalSettings",
+    "PseudoBoxSettings",
     "RandomWindowSettings",
     "ReportSettings",
     "RowSettings",
@@ -70,6 +79,7 @@ __all__ = [
     "TableSettings",
     "TablesSettings",
     "TopMapSettings",
+    "TrackedBoxSettings",
     "TrackerSettings",
     "VariantSettings",
     "ViewSettings",
