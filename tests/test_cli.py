@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from socl_pipeline import __version__
-from socl_pipeline.cli import READS_FRAMES, cli, main
+from socl_pipeline.cli import cli, main
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.top.objectness.model import load_objectness
@@ -51,7 +51,9 @@ def test_each_stage_explains_itself(socl, stage):
     for name in STAGES[stage].names:
         assert f"--{name} " in text
     assert "--fingerprint" in text and "--workers" in text
-    assert ("--on-bad-frame" in text) == (stage in READS_FRAMES)
+    assert ("--on-bad-frame" in text) == (
+        stage in ("points", "proposals", "top_maps", "patches", "pseudo_boxes")
+    )
 
 
 def test_a_stage_publishes_and_tells(socl, config, tmp_path):

@@ -58,7 +58,7 @@ def snippets_of(videos: NDArray[np.integer], boxed: NDArray[np.bool_]) -> list[S
     snippets = []
     for first, end in pairwise(bounds):
         boxes = (first + np.flatnonzero(boxed[first:end])).tolist()
-        for box, stop in zip(boxes, [*boxes[1:], end], strict=True):
+        for box, stop in pairwise([*boxes, end]):
             opens = box == boxes[0]
             start = first if opens else box
             snippets.append(Snippet(start, box, stop, opens, stop == end))
