@@ -59,7 +59,7 @@ def _difference_grid(entries: Sequence[Measured], control: Measured) -> Grid:
 
 def _interval(measure: str, d: Estimate) -> str:
     digits = _DIGITS.get(measure, 3)
-    return f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
+    return f"{d.mean:+z.{digits}f} [{d.low:+z.{digits}f}, {d.high:+z.{digits}f}]"
 
 
 def _shown(measure: str, value: float) -> str:
