@@ -164,6 +164,16 @@ def test_a_model_that_is_not_trained_is_named(raw, make_job):
         job.execute()
 
 
+def test_a_tracker_that_knows_how_sure_it_is(raw, made):
+    raw["trackers"]["plain"] = {"kind": "siamfc", "device": "cpu"}
+    raw["pseudo_boxes"]["plain"] = {"kind": "track", "tracker": "plain", "ends": "both"}
+    table = read_pseudo_boxes(made("plain")[0].output)
+    sure, source = table["confidence"].to_pylist(), table["source"].to_pylist()
+    assert [s is None for s in sure] == [s == "box" for s in source]
+    assert source == ["box", "fused", "fused", "box"] * 4
+    assert all(0 < s <= 1 for s in sure if s is not None)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from socl_pipeline.datasets.images import read_image
@@ -119,7 +120,7 @@ def _rows(table: pa.Table, dataset: Dataset) -> _Rows:
     for number, name in enumerate(names):
         own = videos == number
         truth[own] = dataset.read(name).boxes[frames[own]]
-    sparse = np.array(table["source"].to_pylist()) == SPARSE
+    sparse = pc.equal(pc.cast(table["source"], pa.string()), SPARSE).to_numpy()
     return _Rows(names, videos, frames, truth, sparse)
 
 

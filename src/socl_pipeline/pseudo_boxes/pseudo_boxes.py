@@ -163,26 +163,31 @@ class _Videos:
 def _make_bundle(
     bundle: Bundle, done: Path, pieces: Path, videos: _Videos, maker: Maker, skip_bad_frames: bool
 ) -> None:
+    first, last = bundle.snippets[0], bundle.snippets[-1]
+    rows = read_point_rows(bundle.points, first.start, last.stop if last.closes else last.stop + 1)
     make = None
     files = [pieces / f"{snippet.start:09d}.parquet" for snippet in bundle.snippets]
     for snippet, file in zip(bundle.snippets, files, strict=True):
         if not file.exists():
             make = make or maker.build()
-            write_piece(file, _snippet_rows(bundle.points, snippet, videos, make, skip_bad_frames))
+            own = rows.slice(snippet.start - first.start, len(snippet) + (not snippet.closes))
+            write_piece(file, _snippet_rows(own, snippet, videos, make, skip_bad_frames))
     write_piece(done / bundle.file, read_pieces(files))
     for file in files:
         file.unlink(missing_ok=True)  # a second worker may have had the same bundle
 
 
 def _snippet_rows(
-    points: Path,
+    rows: pa.Table,
     snippet: Snippet,
     videos: _Videos,
     make: Callable[[SnippetFrames, Read], SnippetBoxes],
     skip_bad_frames: bool,
 ) -> pa.Table:
-    stop = snippet.stop if snippet.closes else snippet.stop + 1
-    rows = read_point_rows(points, snippet.start, stop)
+    """Return the rows of a snippet's boxes.
+
+    rows: of the points table, with the row of the next sparse box unless the snippet closes.
+    """
     video = videos.read(rows["video"][0].as_py())
     first, frames = _snippet_frames(rows, snippet, video)
     problems: list[str | None] = [None] * (len(frames) + 1)
@@ -230,10 +235,11 @@ def _snippet_frames(rows: pa.Table, snippet: Snippet, video: Video) -> tuple[int
 
 def _statistics(pieces: pa.Table, click_seconds: float) -> dict[str, Any]:
     """Return what the summary says; failures are per 1,000 frames that have no sparse box."""
-    source = np.array(pieces["source"].to_pylist())
-    frames, boxes = len(source), int((source == SPARSE).sum())
-    made = int((~np.isin(source, [SPARSE, ABSENT, UNREADABLE])).sum())
-    unclicked = int(np.char.endswith(source, UNCLICKED).sum())
+    source, frames = pieces["source"], pieces.num_rows
+    boxes = int(pc.sum(pc.equal(source, SPARSE)).as_py())
+    others = pc.is_in(source, pa.array([SPARSE, ABSENT, UNREADABLE]))
+    made = frames - int(pc.sum(others).as_py())
+    unclicked = int(pc.sum(pc.ends_with(source, UNCLICKED)).as_py())
     failures = int(pc.sum(pieces["failure"]).as_py())
     seconds = float(pc.sum(pieces["seconds"]).as_py()) / frames
     bad = pieces.filter(pc.is_valid(pieces["problem"]))

@@ -54,6 +54,7 @@ def videos_picture(
             markersize=5,
             markerfacecolor="none" if i >= len(colors) else colors[i],
             color=colors[i % len(colors)],
+            clip_on=False,
             label=f"{entry.name} ({entry.values['iou'].mean():.3f})",
         )
     ax.set_yticks(places, [labels[i] for i in shown], fontsize=8)
