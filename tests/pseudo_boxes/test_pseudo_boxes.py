@@ -103,7 +103,7 @@ def test_a_killed_stage_goes_on_with_the_missing_snippets(made, make_job, raw, m
     scratch = next((job.cache / "pseudo_boxes" / job.recipe.key).glob("scratch"))
     pieces = {p.relative_to(scratch).as_posix() for p in scratch.rglob("*.parquet")}
     # a bundle of three snippets, and one snippet of the next
-    assert pieces == {"bundles/000000000.parquet", "snippets/000000007.parquet"}
+    assert pieces == {"bundles/000000000-000000007.parquet", "snippets/000000007.parquet"}
     stamps = {p: (scratch / p).stat().st_mtime_ns for p in pieces}
 
     def counting(path, table):

@@ -66,8 +66,8 @@ class Bundle:
 
     @property
     def file(self) -> str:
-        """The name of its piece."""
-        return f"{self.snippets[0].start:09d}.parquet"
+        """The name of its piece, which no bundle of another size has."""
+        return f"{self.snippets[0].start:09d}-{self.snippets[-1].stop:09d}.parquet"
 
 
 @dataclass(frozen=True)
