@@ -19,6 +19,7 @@ wildcard_constraints:
     model=r"[a-z0-9_]+",
     tracker=r"[a-z0-9_]+",
     benchmark=r"[a-z0-9_]+",
+    boxes=r"[a-z0-9_]+",
     table=r"[a-z0-9_]+",
 
 
@@ -30,6 +31,8 @@ include: "workflow/rules/patches.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/scores.smk"
+include: "workflow/rules/pseudo_boxes.smk"
+include: "workflow/rules/box_quality.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/report.smk"
 
@@ -38,6 +41,7 @@ rule all:
     default_target: True
     input:
         expand("results/{dataset}/report.html", dataset=PLAN.default.datasets),
+        PLAN.pseudo_boxes,
 
 
 onstart:

@@ -102,7 +102,7 @@ def make_job(raw_config, tmp_path):
 
     def make(stage, *, raw=None, bad_frames=None, workers=0, **names):
         config = validate_config(raw or raw_config, "test")
-        names = {"dataset": "demo", "benchmark": "val", "table": "table_1"} | names
+        names = {"dataset": "demo", "benchmark": "val", "table": "table_1", "boxes": "kcf"} | names
         names = {"model": "tiny", "tracker": "kcf"} | names
         target = Target.of(stage, **names)
         return Job(config, target, tmp_path / "results", tmp_path / "cache", workers, bad_frames)

@@ -51,7 +51,9 @@ def test_each_stage_explains_itself(socl, stage):
     for name in STAGES[stage].names:
         assert f"--{name} " in text
     assert "--fingerprint" in text and "--workers" in text
-    assert ("--on-bad-frame" in text) == (stage in ("points", "proposals", "top_maps", "patches"))
+    assert ("--on-bad-frame" in text) == (
+        stage in ("points", "proposals", "top_maps", "patches", "pseudo_boxes")
+    )
 
 
 def test_a_stage_publishes_and_tells(socl, config, tmp_path):

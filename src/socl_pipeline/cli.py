@@ -21,8 +21,8 @@ CONFIG_HELP = "Config file (YAML)."
 DEFAULT_CONFIG = "config/demo.yaml"
 DEFAULT_SCENES = 400  # for fit-objectness: what the shipped tables were fitted on
 _PATH = click.Path(path_type=Path)
-READS_FRAMES = ("points", "proposals", "top_maps", "patches")
-ON_DASK = ("proposals", "top_maps", "patches")
+READS_FRAMES = ("points", "proposals", "top_maps", "patches", "pseudo_boxes")
+ON_DASK = ("proposals", "top_maps", "patches", "pseudo_boxes")
 
 
 class _Group(click.Group):
@@ -39,7 +39,7 @@ def cli() -> None:
     """Learn visual tracking from single clicks (SoCL).
 
     The stages, in order: points, proposals, top_maps, patches, train, track, scores, report;
-    table compares trainings.
+    pseudo_boxes and box_quality stand beside them, table compares trainings.
     Each reads what the stage before it published under results/ and can be run by hand; usually
     Snakemake runs them all: snakemake --profile local all
     """

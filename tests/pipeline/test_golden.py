@@ -10,6 +10,7 @@ import pytest
 
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.pseudo_boxes.table import read_pseudo_boxes
 from socl_pipeline.top.store.store import TopStore
 
 GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
@@ -19,6 +20,8 @@ GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
     "patches": (2, {"grey": 117.2527, "extent": 20.7365, "box": 30.4505}),
     "train": (2, {"first_loss": 4.9036, "coverage": 0.8333}),
     "scores": (1, {"auc_socl": 0.881, "auc_kcf": 0.8929}),
+    "pseudo_boxes": (1, {"rows": 16, "mean_x": 59.25, "mean_w": 45.373, "failures": 0}),
+    "box_quality": (1, {"frames": 8, "iou_kcf": 0.9571, "iou_linear": 0.9576}),
 }
 
 
@@ -64,6 +67,18 @@ def scores_figures(job):
     return {f"auc_{r['tracker']}": r["auc"] for r in rows if r["sequence"] is None}
 
 
+def pseudo_boxes_figures(job):
+    table = read_pseudo_boxes(job.output)
+    means = {f"mean_{c}": float(table[c].to_numpy().mean()) for c in "xw"}
+    return means | {"rows": table.num_rows, "failures": job.execute().stats["failures"]}
+
+
+def box_quality_figures(job):
+    stats = job.execute().stats
+    means = {f"iou_{name}": value for name, value in stats["mean_iou"].items()}
+    return {"frames": stats["frames"]} | means
+
+
 FIGURES = {
     "points": points_figures,
     "proposals": proposals_figures,
@@ -71,6 +86,8 @@ FIGURES = {
     "patches": patches_figures,
     "train": train_figures,
     "scores": scores_figures,
+    "pseudo_boxes": pseudo_boxes_figures,
+    "box_quality": box_quality_figures,
 }
 
 
@@ -78,8 +95,16 @@ FIGURES = {
 def chain(raw_config, make_job):
     """Build the whole chain of the small demo dataset; returns the job of each stage."""
     jobs = {}
+    raw_config["pseudo_boxes"] = {
+        "kcf": {"kind": "track", "tracker": "kcf", "ends": "both", "smooth_scale": 1},
+        "linear": {"kind": "interpolate"},
+    }
+    raw_config["datasets"]["demo"]["points"] = {"sparse_box_every": 3}
+    raw_config["box_quality"] = {"examples": 1}
     for stage in FIGURES:
-        jobs[stage] = make_job(stage)
+        jobs[stage] = make_job(stage, boxes="kcf")
+        if stage == "box_quality":
+            make_job("pseudo_boxes", boxes="linear").execute()
         for tracker in ("socl", "kcf") if stage == "scores" else ():
             make_job("track", tracker=tracker).execute()
         jobs[stage].execute()

@@ -6,8 +6,17 @@ from socl_pipeline.pipeline.stages import STAGES, Target, all_targets, open_data
 from socl_pipeline.settings import validate_config
 from socl_pipeline.top.objectness.data import objectness_file
 
-ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores", "table"]
-ORDER += ["report"]
+ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores"]
+ORDER += ["pseudo_boxes", "box_quality", "table", "report"]
+
+
+@pytest.fixture(autouse=True)
+def boxes(raw_config):
+    """Entries of pseudo_boxes, so that each stage has a job."""
+    raw_config["pseudo_boxes"] = {
+        "kcf": {"kind": "track", "tracker": "kcf"},
+        "linear": {"kind": "interpolate"},
+    }
 
 
 def test_stages_in_the_order_of_the_data():
@@ -24,7 +33,7 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
     raw_config["models"]["other"] = {}
     config = validate_config(raw_config, "test")
     targets = list(all_targets(config))
-    assert len(targets) == 4 + 2 + 2 + 1 + 1
+    assert len(targets) == 4 + 2 + 2 + 1 + 2 + 1 + 1
     jobs = [make_job(t.stage, raw=raw_config, **dict(t.names)) for t in targets]
     paths = [p for job in jobs for p in (job.output, job.summary_path)]
     assert len(set(paths)) == len(paths)
@@ -49,7 +58,11 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
         ("models.tiny.checkpoint_minutes", 9, set()),
         ("models.tiny.device", "auto", set()),
         ("models.tiny.backbone", "resnet18", {"train"}),
-        ("trackers.kcf.name", "csrt", {"track"}),
+        ("trackers.kcf.name", "csrt", {"track", "pseudo_boxes"}),
+        ("pseudo_boxes.kcf.ends", "both", {"pseudo_boxes"}),
+        ("pseudo_boxes.linear.centre", "click", set()),
+        ("pseudo_boxes.more", {"kind": "interpolate"}, {"box_quality"}),
+        ("box_quality.examples", 2, {"box_quality"}),
         ("trackers.socl.normalize", "none", set()),
         ("benchmarks.val.convention", "drop", {"scores", "table"}),
         ("datasets.demo.overrides", {"top_maps": {"nms": 0.5}}, {"top_maps"}),

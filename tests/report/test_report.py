@@ -24,7 +24,8 @@ from socl_pipeline.report.sections import (
 )
 from socl_pipeline.report.top_examples import top_examples
 
-STAGES_BEFORE = [name for name in STAGES if name not in ("table", "report")]
+BESIDE = ("pseudo_boxes", "box_quality", "table")  # the report says nothing of them
+STAGES_BEFORE = [name for name in STAGES if name not in (*BESIDE, "report")]
 
 
 class Page(HTMLParser):

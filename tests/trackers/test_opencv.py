@@ -59,3 +59,20 @@ def test_malformed_input() -> None:
         tracker.update(sequence(1)[0][0])
     with pytest.raises(InputError, match="first box"):
         tracker.init(sequence(1)[0][0], (3, 4, -1, 5))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tracker_that_was_moved_goes_on_from_there(name: OpenCVName) -> None:
+    images, truth = sequence(5)
+    tracker = OpenCVTracker(name)
+    tracker.init(images[0], truth[0] + (60, 20, 0, 0))  # on the background
+    tracker.update(images[1])
+    assert np.isnan(tracker.confidence)
+    tracker.move_to(truth[1, :2] + truth[1, 2:] / 2)
+    boxes = [tracker.update(image) for image in images[2:]]
+    assert np.abs(np.stack(boxes) - truth[2:]).max() <= 4
+
+
+def test_a_move_before_the_start_is_a_mistake() -> None:
+    with pytest.raises(RuntimeError, match="before"):
+        OpenCVTracker("kcf").move_to((3, 4))

@@ -256,3 +256,34 @@ def test_settings(alexnet: Backbone) -> None:
     with pytest.raises(InputError, match="template_border 3"):
         SiamFC(alexnet, SiamFCSettings(template_border=3)).init(texture(0, 60, 80), (9, 9, 9, 9))
     assert all(field.description for field in SiamFCSettings.model_fields.values())
+
+
+def test_a_tracker_that_was_moved_searches_there(alexnet: Backbone) -> None:
+    images, truth = moving_target(2)
+    tracker = SiamFC(alexnet)
+    with pytest.raises(RuntimeError, match="before"):
+        tracker.move_to((3, 4))
+    tracker.init(images[0], truth[0])
+    assert np.isnan(tracker.confidence)
+    size = tracker.update(images[1])[2:]
+    for center in ((250.0, 200.0), middle(truth[1])):
+        tracker.move_to(center)
+        box = tracker.update(images[1])
+        assert np.abs(middle(box) - center).max() < 40, "no farther than the search reaches"
+        assert box[2:] == pytest.approx(size, rel=0.1)
+    assert np.abs(middle(box) - middle(truth[1])).max() < 3
+
+
+def test_confidence_is_the_cosine_at_the_peak(alexnet: Backbone) -> None:
+    images, truth = moving_target(1)
+    tracker = SiamFC(alexnet)
+    tracker.init(images[0], truth[0])
+    tracker.update(images[0])
+    same = tracker.confidence
+    assert 0.99 < same <= 1
+    tracker.update(255 - images[0])
+    assert tracker.confidence < same - 0.01
+    plain = SiamFC(alexnet, SiamFCSettings(normalize="none"))
+    plain.init(images[0], truth[0])
+    plain.update(images[0])
+    assert np.isnan(plain.confidence)

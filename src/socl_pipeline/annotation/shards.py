@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pyarrow.parquet as pq
 
@@ -17,6 +17,16 @@ from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.pipeline.status import disk_usage, format_bytes
+
+
+class Frames(Protocol):
+    """What a task works on: some annotated frames, which it can name."""
+
+    def __len__(self) -> int:
+        """Return their number."""
+
+
+Shard = TypeVar("Shard", bound=Frames)
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,9 @@ def frame_shards(job: Job, shard_frames: int) -> list[FrameShard]:
 
 def run_shards(
     job: Job,
-    shards: list[FrameShard],
-    is_done: Callable[[FrameShard], bool],
-    work: Callable[[FrameShard], Any],
+    shards: list[Shard],
+    is_done: Callable[[Shard], bool],
+    work: Callable[[Shard], Any],
 ) -> None:
     """Run `work` on the shards that are not done, on the job's Dask workers, with progress.
 
@@ -78,10 +88,10 @@ def run_shards(
 
 
 def _work_once(
-    shard: FrameShard,
+    shard: Shard,
     folder: Path,
-    is_done: Callable[[FrameShard], bool],
-    work: Callable[[FrameShard], Any],
+    is_done: Callable[[Shard], bool],
+    work: Callable[[Shard], Any],
 ) -> None:
     """Do one shard, in the stage's working folder: paths of the config may be relative to it."""
     with contextlib.chdir(folder):

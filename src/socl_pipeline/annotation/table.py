@@ -102,3 +102,13 @@ def row_of(table: pa.Table) -> dict[tuple[str, int], int]:
     """Map (video, frame) to the row of a points table."""
     keys = zip(table["video"].to_pylist(), table["frame"].to_pylist(), strict=True)
     return {key: i for i, key in enumerate(keys)}
+
+
+def true_boxes(table: pa.Table) -> NDArray[np.float64]:
+    """Return the sparse boxes (n, 4) of a points table, NaN on frames without one."""
+    return np.stack([table[f"box_{c}"].to_numpy().astype(np.float64) for c in "xywh"], axis=1)
+
+
+def video_codes(table: pa.Table) -> NDArray[np.integer]:
+    """Return a number (n,) for the video of each row of a points table."""
+    return np.asarray(table["video"].combine_chunks().indices.to_numpy())

@@ -58,7 +58,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Summary:
-    """The small public description of a finished artifact; no clock in it, so it is stable."""
+    """The small public description of a finished artifact.
+
+    No clock is in it, so that it is stable, but for a stage that measures its own speed.
+    """
 
     recipe: Recipe
     digest: str

@@ -15,7 +15,7 @@ import yaml
 from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifest
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
-from socl_pipeline.pipeline.stages import STAGES, Job, Target, open_dataset
+from socl_pipeline.pipeline.stages import STAGES, Job, Target, all_targets, open_dataset
 from socl_pipeline.presets import overlay
 from socl_pipeline.settings import (
     BenchmarkSettings,
@@ -152,6 +152,13 @@ class Plan:
         """Return the files that the scores in a table depend on."""
         names = table_benchmarks(self.config(dataset))
         return [f for name in names for f in self.benchmark_files(dataset, name)]
+
+    @property
+    def pseudo_boxes(self) -> list[str]:
+        """The summaries of all pseudo boxes that the default config names, and of their quality."""
+        stages = ("pseudo_boxes", "box_quality")
+        found = [t for t in all_targets(self.default) if t.stage in stages]
+        return [str(Job(self.default, target).summary_path) for target in found]
 
     @property
     def tables(self) -> dict[str, str]:

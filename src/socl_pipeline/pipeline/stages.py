@@ -24,7 +24,13 @@ from socl_pipeline.pipeline.artifact import (
     publish,
     read_summary,
 )
-from socl_pipeline.settings import BenchmarkSettings, Config, DatasetSettings, OnBadFrame
+from socl_pipeline.settings import (
+    BenchmarkSettings,
+    Config,
+    DatasetSettings,
+    OnBadFrame,
+    TrackedBoxSettings,
+)
 from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
@@ -301,6 +307,39 @@ def _scores_inputs(config: Config, names: Names) -> dict[str, Target]:
     return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
 
 
+def _pseudo_box_params(config: Config, names: Names) -> dict[str, Any]:
+    entry = config.boxes(names["boxes"])
+    params = {"settings": entry.model_dump(mode="json", exclude={"tracker"})}
+    if isinstance(entry, TrackedBoxSettings):
+        params["tracker"] = _track_params(config, {**names, "tracker": entry.tracker})
+    return params
+
+
+def _pseudo_box_inputs(config: Config, names: Names) -> dict[str, Target]:
+    inputs = _from("points")(config, names)
+    entry = config.boxes(names["boxes"])
+    if isinstance(entry, TrackedBoxSettings):
+        inputs |= _track_inputs(config, {**names, "tracker": entry.tracker})
+    return inputs
+
+
+def _pseudo_box_weights(config: Config, names: Names) -> dict[str, str]:
+    entry = config.boxes(names["boxes"])
+    return _weights(config.tracker(entry.tracker)) if isinstance(entry, TrackedBoxSettings) else {}
+
+
+def _box_quality_inputs(config: Config, names: Names) -> dict[str, Target]:
+    return _from("points")(config, names) | {
+        f"boxes/{b}": Target.of("pseudo_boxes", **{**names, "boxes": b})
+        for b in config.pseudo_boxes
+    }
+
+
+def _box_quality_params(config: Config, names: Names) -> dict[str, Any]:
+    settings = config.box_quality.model_dump(mode="json")
+    return settings | {"entries": list(config.pseudo_boxes), "palette": list(config.report.palette)}
+
+
 def _report_params(config: Config, names: Names) -> dict[str, Any]:
     # how the store's maps look is no part of its digest, but the report shows them
     pictures = config.top_maps.model_dump(include={"clip", "map_size", "map_context"})
@@ -479,6 +518,38 @@ STAGES: dict[str, Stage] = {
             help="Score all trackers on a benchmark.",
         ),
         Stage(
+            name="pseudo_boxes",
+            version=1,
+            function="socl_pipeline.pseudo_boxes.pseudo_boxes:run",
+            names=("dataset", "boxes"),
+            output="{dataset}/pseudo_boxes/{boxes}.parquet",
+            payload="boxes.parquet",
+            params=_pseudo_box_params,
+            inputs=_pseudo_box_inputs,
+            # frames without a click are not in the points, but are tracked through
+            files=lambda job: (
+                {"annotations": job.dataset.digest()} | _pseudo_box_weights(job.config, job.names)
+            ),
+            watched=lambda config, names: {
+                "dataset": _dataset_entry(config, names),
+                "weights": _pseudo_box_weights(config, names),
+            },
+            help="Make the boxes between the sparse ones, by a tracker or by interpolation.",
+        ),
+        Stage(
+            name="box_quality",
+            version=1,
+            function="socl_pipeline.pseudo_boxes.box_quality:run",
+            names=_DATASET,
+            output="{dataset}/box_quality",
+            payload="box_quality",
+            params=_box_quality_params,
+            inputs=_box_quality_inputs,
+            files=lambda job: {"annotations": job.dataset.digest()},
+            watched=_dataset_entry,
+            help="Compare pseudo boxes with a dataset's true boxes.",
+        ),
+        Stage(
             name="table",
             version=1,
             function="socl_pipeline.tables.table:run",
@@ -514,14 +585,27 @@ def all_targets(config: Config) -> Iterator[Target]:
     Tables and what only they need are not among them: they are made when they are asked for.
     """
     known: dict[str, Mapping[str, Any]] = {
+        "boxes": config.pseudo_boxes,
         "dataset": config.datasets,
         "model": config.models,
         "tracker": config.trackers,
         "benchmark": config.benchmarks,
         "table": {},
     }
-    unread = [d for d in config.datasets if config.for_dataset(d).top_maps.prior != "top"]
+    left_out = {
+        "proposals": [d for d in config.datasets if config.for_dataset(d).top_maps.prior != "top"],
+        "box_quality": [d for d in config.datasets if not has_box_quality(config, d)],
+    }
     for stage in STAGES.values():
         for values in product(*(known[name] for name in stage.names)):
-            if stage.name != "proposals" or values[0] not in unread:
+            if values[0] not in left_out.get(stage.name, ()):
                 yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))
+
+
+def has_box_quality(config: Config, dataset: str) -> bool:
+    """Return whether pseudo boxes are made of a dataset that may have true boxes beside them.
+
+    All boxes of `clicks.csv` are sparse ones: nothing is left to compare pseudo boxes with.
+    """
+    layout = load_manifest(config.dataset(dataset).manifest).layout
+    return bool(config.pseudo_boxes) and layout != "clips"

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image as Pillow
 
-from socl_pipeline.annotation.table import frame_rows
+from socl_pipeline.annotation.table import frame_rows, true_boxes
 from socl_pipeline.errors import InputError
 from socl_pipeline.report.pictures import Image, png
-from socl_pipeline.report.top_examples import top_strip, true_boxes
+from socl_pipeline.report.top_examples import top_strip
 from socl_pipeline.top.store.store import STATUS_MEANINGS, TopStore
 
 FRAME_RATE = 10  # of videos made here, frames a second: slow enough to look at each

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from socl_pipeline.annotation.table import true_boxes, video_codes
 from socl_pipeline.boxes import centers, iou
-from socl_pipeline.report.top_examples import true_boxes, video_codes
 from socl_pipeline.statistics import Estimate
 from socl_pipeline.top.evaluation import (
     LEVELS,

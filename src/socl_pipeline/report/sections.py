@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from socl_pipeline.annotation.cost import BOX_SECONDS
 from socl_pipeline.pipeline.artifact import Summary, read_summary
 from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.report.curves import figure_png, loss_plot, precision_plot, success_plot
 from socl_pipeline.report.pictures import data_uri
 
-BOX_SECONDS = 10.2  # what drawing one box takes (paper, section 1)
 MOST_SKIPPED = 200  # rows of the table of frames left out
 SHORT = 12  # digits of a digest that tell artifacts apart
 COMPARED = ("auc", "precision", "mean_iou", "frames_per_second")  # higher is better in each

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from socl_pipeline.annotation.table import frame_rows
+from socl_pipeline.annotation.table import frame_rows, true_boxes, video_codes
 from socl_pipeline.report.pictures import (
     PANEL_WIDTH,
     Image,
@@ -35,16 +35,6 @@ class Example:
     frame: int
     picture: Image
     box: bool
-
-
-def true_boxes(table: pa.Table) -> Float:
-    """Return the sparse boxes (n, 4) of a points table, NaN on frames without one."""
-    return np.stack([table[f"box_{c}"].to_numpy().astype(np.float64) for c in "xywh"], axis=1)
-
-
-def video_codes(table: pa.Table) -> NDArray[np.integer]:
-    """Return a number (n,) for the video of each row of a points table."""
-    return np.asarray(table["video"].combine_chunks().indices.to_numpy())
 
 
 def choose_rows(

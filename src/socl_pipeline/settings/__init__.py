@@ -14,6 +14,12 @@ from socl_pipeline.settings.datasets import (
 )
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.errors import validated
+from socl_pipeline.settings.pseudo_boxes import (
+    BoxQualitySettings,
+    InterpolatedBoxSettings,
+    PseudoBoxSettings,
+    TrackedBoxSettings,
+)
 from socl_pipeline.settings.section import Section
 from socl_pipeline.settings.tables import (
     ColumnSettings,
@@ -54,12 +60,14 @@ __all__ = [
     "BackboneName",
     "BceModelSettings",
     "BenchmarkSettings",
+    "BoxQualitySettings",
     "ColumnSettings",
     "Config",
     "DatasetSettings",
     "EcoSettings",
     "EcoTrackerSettings",
     "EdgeBoxSettings",
+    "InterpolatedBoxSettings",
     "ModelSettings",
     "OnBadFrame",
     "OpenCVTrackerSettings",
@@ -67,6 +75,7 @@ __all__ = [
     "PatchSettings",
     "PointSettings",
     "ProposalSettings",
+    "PseudoBoxSettings",
     "RandomWindowSettings",
     "ReportSettings",
     "RowSettings",
@@ -76,6 +85,7 @@ __all__ = [
     "TableSettings",
     "TablesSettings",
     "TopMapSettings",
+    "TrackedBoxSettings",
     "TrackerSettings",
     "VariantSettings",
     "ViewSettings",

@@ -18,6 +18,7 @@ from socl_pipeline.settings.derived import (
     split_name,
 )
 from socl_pipeline.settings.errors import nearest, validated
+from socl_pipeline.settings.pseudo_boxes import BoxQualitySettings, PseudoBoxSettings
 from socl_pipeline.settings.section import OwnName, Section
 from socl_pipeline.settings.tables import (
     TableSettings,
@@ -56,6 +57,10 @@ class Config(Section):
     models: dict[OwnName, AnyModelSettings] = Field(min_length=1)
     trackers: dict[OwnName, TrackerSettings] = Field({}, description="Compared on each benchmark.")
     benchmarks: dict[OwnName, BenchmarkSettings] = Field({}, description="None: nothing is scored.")
+    pseudo_boxes: dict[OwnName, PseudoBoxSettings] = Field(
+        {}, description="Boxes between the sparse ones; none: none are made."
+    )
+    box_quality: BoxQualitySettings = BoxQualitySettings()
     variants: VariantSettings = Field(
         VariantSettings(), description="Of your own, beside those of the paper's tables."
     )
@@ -73,6 +78,13 @@ class Config(Section):
             if model := getattr(tracker, "model", None):
                 self._refer(f"trackers.{name}.model", "model", split_name(model)[0], self.models)
             self.tracker(name)
+        for name, boxes in self.pseudo_boxes.items():
+            if tracker_name := getattr(boxes, "tracker", None):
+                key = f"pseudo_boxes.{name}.tracker"
+                self._refer(key, "tracker", split_name(tracker_name)[0], self.trackers)
+                self.tracker(tracker_name)
+        control = self.box_quality.control
+        self._refer("box_quality.control", "entry of pseudo_boxes", control, self.pseudo_boxes)
         given = self.tables
         self._refer("tables.model", "model", given.model, self.models)
         self._refer("tables.tracker", "tracker", given.tracker, self.trackers)
@@ -118,6 +130,10 @@ class Config(Section):
     def benchmark(self, name: str) -> BenchmarkSettings:
         """Return a declared benchmark. Raises InputError if there is none."""
         return declared("benchmark", name, self.benchmarks)
+
+    def boxes(self, name: str) -> PseudoBoxSettings:
+        """Return a declared entry of `pseudo_boxes`. Raises InputError if there is none."""
+        return declared("entry of pseudo_boxes", name, self.pseudo_boxes)
 
     def table(self, name: str) -> TableSettings:
         """Return a table of the paper or of the config. Raises InputError if there is none."""

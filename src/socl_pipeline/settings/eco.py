@@ -36,9 +36,9 @@ class EcoSettings(Section):
         default=250.0**2, gt=0, description="Largest search area in px after scaling (OTB deep)."
     )
     label_sigma: float = Field(
-        default=1 / 12,
+        default=1 / 8,
         gt=0,
-        description="Deviation of the label over the object's side (Matlab; OTB deep: 1/8).",
+        description="Deviation of the label over the object's side (OTB deep; Matlab: 1/12).",
     )
     scales: int = Field(default=5, ge=1, description="Search scales, odd (OTB deep).")
     scale_step: float = Field(

@@ -27,7 +27,7 @@ def validated(model: type[T], raw: Any, source: str) -> T:
 def _key(location: tuple[int | str, ...]) -> str:
     """Return the key that a pydantic location stands for."""
     parts = list(location)
-    if parts[:1] in (["trackers"], ["models"]):
+    if parts[:1] in (["trackers"], ["models"], ["pseudo_boxes"]):
         del parts[2:3]  # pydantic puts the kind between the name and its keys
     if parts and re.fullmatch(r"float|int|str|literal\[.*\]", str(parts[-1])):
         parts.pop()  # and the member of a union behind the key

@@ -1,13 +1,12 @@
 """Named trackers."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.section import Name, Section
-from socl_pipeline.settings.training import BackboneName, check_published
+from socl_pipeline.settings.training import BackboneName, Weights, check_published
 
 
 class SiamFCTrackerSettings(Section):
@@ -17,7 +16,7 @@ class SiamFCTrackerSettings(Section):
     model: Name | None = Field(None, description="A name in `models`; none: untrained weights.")
     backbone: BackboneName = Field("alexnet_v1", description="Of the untrained network.")
     seed: int = Field(0, ge=0, description="Of the untrained network.")
-    weights: Path | Literal["imagenet"] | None = Field(
+    weights: Weights = Field(
         None, description="Of the untrained network, as `weights` of a model; none: random."
     )
     normalize: Literal["none", "cell"] | None = Field(
@@ -58,7 +57,7 @@ class EcoTrackerSettings(EcoSettings):
         None, description="A network that is not trained here; none and no model: HOG only."
     )
     seed: int = Field(0, ge=0, description="Of the untrained network.")
-    weights: Path | Literal["imagenet"] | None = Field(
+    weights: Weights = Field(
         None, description="Of the untrained network, as `weights` of a model; none: random."
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"

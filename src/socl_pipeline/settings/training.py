@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from socl_pipeline.settings.datasets import expand
 from socl_pipeline.settings.section import Section
 from socl_pipeline.top.maps import AUTO_GAIN
 
@@ -27,6 +28,12 @@ Gain = Annotated[
         lambda value: AUTO_GAIN if value == "auto" else value,
         json_schema_input_type=float | Literal["auto", "raw"],
     ),
+]
+
+
+Weights = Annotated[
+    Path | Literal["imagenet"] | None,
+    BeforeValidator(lambda given: expand(given) if isinstance(given, str) else given),
 ]
 
 
@@ -74,10 +81,10 @@ class ModelSettings(Section):
     """What every named model of stage `train` has, whatever its loss."""
 
     backbone: BackboneName = "alexnet_v1"
-    weights: Path | Literal["imagenet"] | None = Field(
+    weights: Weights = Field(
         None,
         description="Where training starts: a file of torchvision's names, or imagenet: fetched by "
-        "torch.hub and checked by its hash; none: random.",
+        "torch.hub and checked by its hash; none: random. `~` and `${NAME}` are filled in.",
     )
     window: int = Field(255, ge=95, description="Training window in pixels, as in SiamFC.")
     videos_per_batch: int = Field(96, ge=2, description="N; the batch has 2N frames (paper: 192).")

@@ -124,7 +124,7 @@ def markdown(
     for grid in grids(settings, results):
         if grid.title:
             parts.append(f"**{grid.title}**")
-        parts.append("\n".join(_markdown_rows(grid)))
+        parts.append("\n".join(markdown_rows(grid)))
     parts += [settings.note] if settings.note else []
     parts += _left_out(settings, results)
     parts.append(made_from(results, sequences, trainings))
@@ -147,7 +147,8 @@ def _left_out(settings: TableSettings, results: Sequence[Result]) -> list[str]:
     return [f"Left out, as no tracker of kind eco on a model is configured: {', '.join(missing)}."]
 
 
-def _markdown_rows(grid: Grid) -> Iterator[str]:
+def markdown_rows(grid: Grid) -> Iterator[str]:
+    """Yield the lines of a block as a Markdown table."""
     yield "| " + " | ".join(grid.header) + " |"
     yield "|---|" + "---:|" * (len(grid.header) - 1)
     for row in grid.rows:
@@ -229,7 +230,7 @@ def table_csv(settings: TableSettings, results: Sequence[Result]) -> str:
             if any(p[2] for p in parts.values()):
                 spread = [parts[c][2] for c in columns]
                 lines.append([grid.title, f"{label}: standard deviation", *spread])
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def cells_csv(results: Sequence[Result], trainings: Mapping[str, Training]) -> str:
@@ -247,17 +248,19 @@ def cells_csv(results: Sequence[Result], trainings: Mapping[str, Training]) -> s
             t = trainings[c.role(r.benchmark, tracker)]
             place = (c.row, c.column, c.x, r.benchmark, r.metric, c.dataset, tracker, seed)
             figures = (float(value), r.mean, r.spread, *gap)
-            lines.append([_field(v) for v in (*place, t.videos, t.epochs, t.steps, *figures)])
-    return _csv(lines)
+            lines.append([csv_field(v) for v in (*place, t.videos, t.epochs, t.steps, *figures)])
+    return csv_text(lines)
 
 
-def _field(value: object) -> str:
+def csv_field(value: object) -> str:
+    """Return a value as it stands in a CSV, empty for None."""
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _csv(lines: Sequence[Sequence[str]]) -> str:
+def csv_text(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of fields as the text of a CSV file."""
     stream = StringIO()
     csv.writer(stream, lineterminator="\n").writerows(lines)
     return stream.getvalue()

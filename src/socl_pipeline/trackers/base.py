@@ -34,6 +34,23 @@ class Tracker(Protocol):
         """
 
 
+class Correctable(Tracker, Protocol):
+    """A tracker that can be told where its object is, and says how sure it is."""
+
+    @property
+    def confidence(self) -> float:
+        """How well the latest update fits what was learnt, at most 1; NaN where unknown."""
+
+    def move_to(self, center: ArrayLike) -> None:
+        """Place the object's centre x, y (2,) for the next update; its size stays.
+
+        In px, edge coordinates.
+
+        Raises:
+            RuntimeError: `init` was not called.
+        """
+
+
 def check_image(image: Image) -> None:
     """Raise an InputError unless `image` is uint8 (H, W, 3) and not empty."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:

@@ -19,7 +19,7 @@ from socl_pipeline.settings import (
     OpenCVTrackerSettings,
     SiamFCTrackerSettings,
 )
-from socl_pipeline.trackers.base import Tracker
+from socl_pipeline.trackers.base import Correctable
 from socl_pipeline.trackers.eco.eco import Eco
 from socl_pipeline.trackers.opencv import OpenCVTracker
 from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
@@ -27,7 +27,7 @@ from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
 WEIGHTS_FILE = "weights.safetensors"  # in the folder of a trained model
 
 
-def build_tracker(settings: AnyTrackerSettings, model: Path | None) -> Tracker:
+def build_tracker(settings: AnyTrackerSettings, model: Path | None) -> Correctable:
     """Return a tracker; `model` is the folder of its trained model, None where it has none."""
     if isinstance(settings, OpenCVTrackerSettings):
         return OpenCVTracker(settings.name)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from socl_pipeline.boxes import centered_boxes
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image
 
 OpenCVName = Literal["csrt", "kcf"]
@@ -14,7 +15,7 @@ _CLASSES: dict[OpenCVName, str] = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF"}
 
 
 class OpenCVTracker:
-    """One of OpenCV's trackers at its default parameters; see `trackers.base.Tracker`.
+    """One of OpenCV's trackers at its default parameters; see `trackers.base.Correctable`.
 
     OpenCV takes and gives boxes in whole pixels. When it reports failure, the last box stays.
     MIL is not offered: it draws from the C library's rand(), which OpenCV has no way to seed.
@@ -23,12 +24,13 @@ class OpenCVTracker:
     def __init__(self, name: OpenCVName) -> None:
         self.name = name
         self._tracker: Any = None
+        self._image: Image = np.zeros((0, 0, 3), np.uint8)
         self._box: Box = np.zeros(4)
 
     def init(self, image: Image, box: ArrayLike) -> None:
         """Start a fresh OpenCV tracker; see `Tracker.init`."""
         check_image(image)
-        self._box = check_box(box)
+        self._box, self._image = check_box(box), image
         self._tracker = getattr(cv2, _CLASSES[self.name]).create()
         height, width = image.shape[:2]
         whole = _whole_pixels(self._box, width, height)
@@ -39,10 +41,25 @@ class OpenCVTracker:
         if self._tracker is None:
             raise RuntimeError("OpenCVTracker.update was called before OpenCVTracker.init.")
         check_image(image)
+        self._image = image
         found, box = self._tracker.update(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if found:
             self._box = np.array(box, dtype=np.float64)
         return self._box.copy()
+
+    @property
+    def confidence(self) -> float:
+        """NaN: OpenCV does not tell."""
+        return float("nan")
+
+    def move_to(self, center: ArrayLike) -> None:
+        """Start afresh on the latest frame, with the box there; see `Correctable.move_to`.
+
+        OpenCV's trackers cannot be moved: what was learnt before the latest frame is lost.
+        """
+        if self._tracker is None:
+            raise RuntimeError("OpenCVTracker.move_to was called before OpenCVTracker.init.")
+        self.init(self._image, centered_boxes(center, self._box[2:]))
 
 
 def _whole_pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

@@ -116,10 +116,11 @@ class _State:
     fill: NDArray[np.float64]  # mean colour of the first frame
     template: Tensor  # (1, C, h, w), scaled so that the correlation is the response
     scale: float = 1.0  # size now relative to the first frame
+    confidence: float = float("nan")  # mean cosine at the latest peak
 
 
 class SiamFC:
-    """The SiamFC tracker on a copy of a backbone; see `trackers.base.Tracker`."""
+    """The SiamFC tracker on a copy of a backbone; see `trackers.base.Correctable`."""
 
     def __init__(
         self,
@@ -167,6 +168,8 @@ class SiamFC:
         response = self._response(image, state, search_side)
         best = best_scale(response, self._penalties)
         scale = float(self._scales[best])
+        if settings.normalize == "cell":  # bicubic up-sampling can overshoot a cosine of 1
+            state.confidence = min(1.0, float(response[best].max()))
         cells = self._displacement(response[best])
         pixels = cells * self._backbone.stride * search_side * scale / settings.search_size
         # A centre off the image would see fewer and fewer of its pixels, and never come back.
@@ -175,6 +178,17 @@ class SiamFC:
         state.scale = float(np.clip(state.scale * damped, *settings.scale_limits))
         box_size = state.first_size * state.scale
         return np.concatenate([state.center - box_size / 2, box_size])
+
+    @property
+    def confidence(self) -> float:
+        """The highest mean cosine of the latest response; NaN if it is a plain correlation."""
+        return self._state.confidence if self._state else float("nan")
+
+    def move_to(self, center: ArrayLike) -> None:
+        """Search around `center` (2,) next; see `Correctable.move_to`."""
+        if self._state is None:
+            raise RuntimeError("SiamFC.move_to was called before SiamFC.init.")
+        self._state.center = np.array(center, dtype=np.float64)
 
     @torch.inference_mode()
     def _features(self, patches: Image) -> Tensor:

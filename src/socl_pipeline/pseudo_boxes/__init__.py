@@ -1,0 +1,1 @@
+"""Boxes between sparse ones, tracked or interpolated, and how good they are."""
