@@ -31,6 +31,10 @@ class Drifting:
         self.center = np.array(center, dtype=float)
         self.log.append(("move", tuple(self.center.tolist())))
 
+    def correct(self, center):
+        self.center = np.array(center, dtype=float)
+        self.log.append(("correct", tuple(self.center.tolist())))
+
 
 @pytest.fixture
 def drifting():

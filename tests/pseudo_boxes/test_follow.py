@@ -28,7 +28,7 @@ def test_a_tracker_that_is_too_far_off_is_moved_to_the_click(drifting, track_set
     assert track.failed.tolist() == [False, False, False, True, False, False]
     np.testing.assert_allclose(centers(track.boxes)[:, 0], [50, 59, 68, 50, 59, 68])
     np.testing.assert_allclose(track.boxes[:, 2], 20 * 0.9 ** np.arange(6))
-    assert [place for what, place in tracker.log if what == "move"] == [(50, 40)]
+    assert [place for what, place in tracker.log if what == "correct"] == [(50, 40)]
 
 
 @pytest.mark.parametrize(("distance", "failed"), [(5.0, False), (5.1, True)])

@@ -79,7 +79,7 @@ def _step(
         return box, False
     failed = has_failed(box, click, settings.failure_distance)
     if failed:
-        tracker.move_to(click)
+        tracker.correct(click)
     if failed or settings.centre == "click":
         return centered_boxes(click, box[2:]), failed
     return box, False

@@ -67,7 +67,8 @@ class EcoSettings(Section):
     forgetting: float = Field(
         default=75.0,
         ge=0,
-        description="Frames after which the last search direction counts little (OTB deep).",
+        description="A training goes on in the direction of the one before, which counts "
+        "(1 - learning_rate) to this power, about half; 0: each starts afresh (OTB deep).",
     )
 
     projection_penalty: float = Field(

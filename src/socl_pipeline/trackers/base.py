@@ -42,12 +42,17 @@ class Correctable(Tracker, Protocol):
         """How well the latest update fits what was learnt, at most 1; NaN where unknown."""
 
     def move_to(self, center: ArrayLike) -> None:
-        """Place the object's centre x, y (2,) for the next update; its size stays.
-
-        In px, edge coordinates.
+        """Start the next search at x, y (2,), in px (edge coordinates); the size stays.
 
         Raises:
+            InputError: it is no point.
             RuntimeError: `init` was not called.
+        """
+
+    def correct(self, center: ArrayLike) -> None:
+        """Say where the object's centre x, y (2,) really was in the latest frame.
+
+        As `move_to`; and a tracker that learns takes in the frame as it was, not as it found it.
         """
 
 
@@ -67,4 +72,12 @@ def check_box(box: ArrayLike) -> Box:
         raise InputError(
             f"The first box is {checked.tolist()}; expected x, y, w, h with w > 0 and h > 0."
         )
+    return checked
+
+
+def check_point(center: ArrayLike) -> NDArray[np.float64]:
+    """Return `center` as float64 (2,); raise an InputError unless it is finite."""
+    checked = np.array(center, dtype=np.float64)
+    if checked.shape != (2,) or not np.isfinite(checked).all():
+        raise InputError(f"A centre is {checked.tolist()}; expected x, y.")
     return checked

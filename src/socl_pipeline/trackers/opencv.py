@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from socl_pipeline.boxes import centered_boxes
-from socl_pipeline.trackers.base import Box, Image, check_box, check_image
+from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 
 OpenCVName = Literal["csrt", "kcf"]
 
@@ -59,7 +59,11 @@ class OpenCVTracker:
         """
         if self._tracker is None:
             raise RuntimeError("OpenCVTracker.move_to was called before OpenCVTracker.init.")
-        self.init(self._image, centered_boxes(center, self._box[2:]))
+        self.init(self._image, centered_boxes(check_point(center), self._box[2:]))
+
+    def correct(self, center: ArrayLike) -> None:
+        """As `move_to`; see `Correctable.correct`."""
+        self.move_to(center)
 
 
 def _whole_pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.models.backbone import Backbone, Precision, extract
-from socl_pipeline.trackers.base import Box, Image, check_box, check_image
+from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square, mean_color
 
 FloatMap = NDArray[np.float32]
@@ -188,7 +188,11 @@ class SiamFC:
         """Search around `center` (2,) next; see `Correctable.move_to`."""
         if self._state is None:
             raise RuntimeError("SiamFC.move_to was called before SiamFC.init.")
-        self._state.center = np.array(center, dtype=np.float64)
+        self._state.center = check_point(center)
+
+    def correct(self, center: ArrayLike) -> None:
+        """Search around `center` (2,) next: nothing is learnt; see `Correctable.correct`."""
+        self.move_to(center)
 
     @torch.inference_mode()
     def _features(self, patches: Image) -> Tensor:

@@ -144,7 +144,61 @@ def test_trains_often_at_first_and_then_seldom(backbone, monkeypatch) -> None:
     for _ in range(9):
         tracker.update(images[0])
         counts.append(len(calls))
-    assert counts == [1, 2, 3, 3, 3, 4, 4, 4, 5]
+    # a frame is learnt when the next one comes
+    assert counts == [0, 1, 2, 3, 3, 3, 4, 4, 4]
+
+
+def test_a_corrected_frame_is_learnt_where_the_object_was(tracker, monkeypatch) -> None:
+    images, boxes = scene(1)
+    center = boxes[0, :2] + boxes[0, 2:] / 2
+    learnt = []
+    monkeypatch.setattr(AppearanceModel, "learn", lambda model, *seen: learnt.append(seen))
+    tracker.init(images[0], boxes[0])
+    tracker.correct(center)  # nothing has been seen after the first frame
+    tracker.move_to(center + np.array((9, 6)))
+    tracker.update(images[0])
+    tracker.update(images[0])
+    tracker.correct(center - np.array((5, 0)))
+    tracker.update(images[0])
+    (_, _, found), (samples, index, told) = learnt
+    assert found != (0, 0) and (index, told) == (0, (0, 0))
+    monkeypatch.undo()
+    tracker.init(images[0], boxes[0])
+    geometry, model = tracker._state.geometry, tracker._state.model
+    maps = tracker.maps(images[0], center - np.array((5, 0)), [geometry.scale], geometry.side)
+    shapes = [s.shape for s in model.samples(maps)]
+    assert [s.shape for s in samples] == shapes
+
+
+def test_correcting_keeps_the_filter_from_learning_something_else(backbone) -> None:
+    """An object that has jumped is known better afterwards than by one that only was moved."""
+    images, boxes = scene(1)
+    matrix = np.array([[1, 0, 150.0], [0, 1, 90.0]])
+    jumped = cv2.warpAffine(images[0], matrix, (500, 400), borderMode=cv2.BORDER_REPLICATE)
+    there = boxes[0, :2] + boxes[0, 2:] / 2 + matrix[:, 2]
+    seen = {}
+    for way in ("move_to", "correct"):
+        tracker = Eco(EcoSettings(**SMALL | {"learning_rate": 0.3}), backbone)
+        tracker.init(images[0], boxes[0])
+        tracker.update(jumped)  # finds something near the old place
+        getattr(tracker, way)(there)
+        tracker.update(jumped)
+        seen[way] = tracker._state.model.locate(
+            tracker._state.model.samples(
+                tracker.maps(
+                    jumped, there, [tracker._state.geometry.scale], tracker._state.geometry.side
+                )
+            )
+        )[0].item()
+    assert seen["correct"] > seen["move_to"]
+
+
+@pytest.mark.parametrize("place", [(1, float("nan")), (1, 2, 3)])
+def test_a_place_that_is_no_point_is_refused(tracker, place) -> None:
+    images, boxes = scene(1)
+    tracker.init(images[0], boxes[0])
+    with pytest.raises(InputError, match="expected x, y"):
+        tracker.move_to(place)
 
 
 def test_the_told_place_is_a_copy(tracker) -> None:
@@ -235,6 +289,8 @@ def test_update_and_move_before_init(tracker) -> None:
         tracker.update(texture(0, 50, 50, 2))
     with pytest.raises(RuntimeError, match="move_to was called before"):
         tracker.move_to((1, 2))
+    with pytest.raises(RuntimeError, match="move_to was called before"):
+        tracker.correct((1, 2))
     assert math.isnan(tracker.confidence)
 
 

@@ -9,11 +9,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline.models.backbone import Backbone
 from socl_pipeline.settings.eco import EcoSettings
-from socl_pipeline.trackers.base import Box, Image, check_box, check_image
+from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square
 from socl_pipeline.trackers.eco.features import FeatureExtractor, default_layers
 from socl_pipeline.trackers.eco.geometry import SampleGeometry, sample_geometry
 from socl_pipeline.trackers.eco.model import AppearanceModel
+
+
+@dataclass
+class _Seen:
+    """The latest frame as it will be learnt: sample `index`, and where in it the object is."""
+
+    image: Image
+    samples: list[torch.Tensor]
+    index: int
+    displacement: tuple[float, float]
 
 
 @dataclass
@@ -24,7 +34,8 @@ class _State:
     scale: float  # image px per patch px
     geometry: SampleGeometry
     model: AppearanceModel
-    frames: int = 0  # seen after the first
+    latest: _Seen | None = None  # learnt when the next frame comes: until then it may be corrected
+    frames: int = 0  # learnt after the first
     confidence: float = math.nan
 
 
@@ -85,30 +96,48 @@ class Eco:
             raise RuntimeError("Eco.update was called before Eco.init.")
         check_image(image)
         state, geometry = self._state, self._state.geometry
+        self._learn_latest(state)
         scales = (state.scale * self._scales).tolist()
-        maps = self.maps(image, state.center, scales, geometry.side)
-        samples = state.model.samples(maps)
+        samples = state.model.samples(self.maps(image, state.center, scales, geometry.side))
         scores, displacements = state.model.locate(samples)
         best = int(scores.argmax())
         state.confidence = min(float(scores[best]), 1.0)
         x, y = displacements[best].tolist()
+        state.latest = _Seen(image, samples, best, (x, y))
         moved = state.center + np.array([x, y]) * geometry.side * scales[best]
         state.center = np.clip(moved, 0, (image.shape[1], image.shape[0]))
         state.scale = float(np.clip(scales[best], *geometry.limits))
-        state.model.learn(samples, best, (x, y))
+        size = np.array(geometry.object_size) * state.scale
+        return np.concatenate([state.center - size / 2, size])
+
+    def _learn_latest(self, state: _State) -> None:
+        """Take in the frame of the latest update, and train if it is time."""
+        seen, state.latest = state.latest, None
+        if seen is None:
+            return
+        state.model.learn(seen.samples, seen.index, seen.displacement)
         state.frames += 1
         if state.frames <= self.settings.train_first or (
             state.frames % self.settings.train_every == 0
         ):
             state.model.train()
-        size = np.array(geometry.object_size) * state.scale
-        return np.concatenate([state.center - size / 2, size])
 
     def move_to(self, center: ArrayLike) -> None:
-        """Place the object's centre x, y (2,) for the next update; see `Correctable.move_to`."""
+        """Start the next search at x, y (2,); see `Correctable.move_to`."""
         if self._state is None:
             raise RuntimeError("Eco.move_to was called before Eco.init.")
-        self._state.center = np.array(center, dtype=np.float64)
+        self._state.center = check_point(center)
+
+    @torch.inference_mode()
+    def correct(self, center: ArrayLike) -> None:
+        """Learn the latest frame with the object at x, y (2,); see `Correctable.correct`."""
+        self.move_to(center)
+        state = self._state
+        if state is None or state.latest is None:
+            return
+        image = state.latest.image
+        maps = self.maps(image, state.center, [state.scale], state.geometry.side)
+        state.latest = _Seen(image, state.model.samples(maps), 0, (0.0, 0.0))
 
     @torch.inference_mode()
     def maps(

@@ -77,8 +77,10 @@ class Regulariser:
         self._layout = layout
         # of w^2 along x: how many mirrored columns a coefficient at kx = 0 takes part of
         self._reach = len(along_x) - 1
-        self._operators = [_operators(b, along_x, along_y) for b in layout.blocks]
-        self._operators = [tuple(o.to(layout.device) for o in t) for t in self._operators]
+        self._operators = [
+            tuple(o.to(layout.device) for o in _operators(b, along_x, along_y))
+            for b in layout.blocks
+        ]
         # |W|^2: the sum of squares of all coefficients
         self.energy = float((along_x**2).sum() + (along_y**2).sum())
 
