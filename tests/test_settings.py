@@ -182,3 +182,28 @@ def test_a_tracker_correlates_as_its_model_learnt(raw_config):
     raw_config["models"]["box"]["similarity"] = "cosine"
     with pytest.raises(InputError, match="similarity: cosine; leave normalize out"):
         validate_config(raw_config, "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"hog_channels": 0}, "there are no features: leave out hog_channels: 0, or name a"),
+        ({"layers": {"layer3": 4}}, "layers need a network: name a model or a backbone"),
+        ({"weights": "w.npz"}, "weights need a backbone to go into"),
+        ({"model": "tiny", "backbone": "resnet18"}, "model brings its own backbone"),
+        ({"backbone": "alexnet_v1", "weights": "imagenet"}, "weights: imagenet is for"),
+        ({"backbone": "resnet18", "layers": {"layer3": 0}}, "layers.layer3"),
+        ({"scales": 4}, "scales must be odd"),
+    ],
+)
+def test_an_eco_tracker_says_what_it_lacks(raw_config, entry, expected):
+    raw_config["trackers"]["cf"] = {"kind": "eco"} | entry
+    assert expected in sentence(raw_config)
+
+
+def test_tables_vary_a_filter_on_a_model(raw_config):
+    raw_config["trackers"]["cf"] = {"kind": "eco"}
+    raw_config["tables"] = {"cf_tracker": "cf"}
+    assert "tables.cf_tracker: 'cf' must be of kind eco and name a model" in sentence(raw_config)
+    raw_config["trackers"]["cf"]["model"] = "tiny"
+    assert validate_config(raw_config, "test").tables.cf_tracker == "cf"

@@ -70,8 +70,7 @@ def test_one_row_for_each_frame_in_order(made, boxes):
     assert (stats["videos"], stats["frames"], stats["boxes"]) == (4, 16, 8)
     assert stats["failures_per_1000"] == 1000 * stats["failures"] / 8
     assert (stats["seconds_per_frame"] > 0) == (boxes == "kcf")
-    expected = (8 * 2.27 + 8 * 10.2) / 16 + stats["seconds_per_frame"]
-    assert stats["cost_seconds_per_frame"] == pytest.approx(expected, abs=1e-3)
+    assert (stats["clicked"], stats["unclicked"]) == (8, 0)
     assert not list(job.output.resolve().parent.glob("scratch"))
 
 

@@ -10,7 +10,7 @@ VIDEOS = np.array([5, 5, 5, 2])
 
 def measured(name, shift, failed=False, seconds=0.5):
     boxes = TRUTH + np.array([shift, 0, 0, 0])
-    return Measured.of(name, VIDEOS, boxes, TRUTH, np.full(4, failed), seconds)
+    return Measured.of(name, VIDEOS, boxes, TRUTH, np.full(4, failed), seconds, 3.16)
 
 
 def test_measures_of_a_known_shift():
@@ -28,7 +28,7 @@ def test_measures_of_a_known_shift():
 def test_means_by_video_are_ordered_by_the_videos_number():
     boxes = TRUTH.copy()
     boxes[3, 0] += 100
-    entry = Measured.of("e", VIDEOS, boxes, TRUTH, np.zeros(4, bool), 0.0)
+    entry = Measured.of("e", VIDEOS, boxes, TRUTH, np.zeros(4, bool), 0.0, 0.0)
     assert entry.by_video("iou").tolist() == [0, 1]
 
 

@@ -9,7 +9,7 @@ from socl_pipeline.report.pictures import TRUTH
 def entry(name, videos, shifts):
     truth = np.tile([10.0, 10, 20, 20], (len(videos), 1))
     boxes = truth + np.array(shifts)[:, None] * [1.0, 0, 0, 0]
-    return Measured.of(name, videos, boxes, truth, np.zeros(len(videos), bool), 0.0)
+    return Measured.of(name, videos, boxes, truth, np.zeros(len(videos), bool), 0.0, 0.0)
 
 
 def test_videos_are_rows_from_best_to_worst(monkeypatch):

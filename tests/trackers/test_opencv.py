@@ -76,3 +76,25 @@ def test_a_tracker_that_was_moved_goes_on_from_there(name: OpenCVName) -> None:
 def test_a_move_before_the_start_is_a_mistake() -> None:
     with pytest.raises(RuntimeError, match="before"):
         OpenCVTracker("kcf").move_to((3, 4))
+
+
+@pytest.mark.parametrize("name", ["csrt", "kcf"])
+def test_moving_a_box_across_the_border_keeps_its_size(name):
+    frame = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    frame = cv2.GaussianBlur(frame, (0, 0), 4)
+    tracker = OpenCVTracker(name)
+    tracker.init(frame, (80, 90, 60, 50))
+    for _ in range(3):
+        tracker.move_to((10, 120))  # a third of the box is beyond the border
+        found = tracker.update(frame)
+        assert found == pytest.approx((-20, 95, 60, 50), abs=2.5)
+
+
+@pytest.mark.parametrize("box", [(20, 20, 1, 1), (20, 20, 60, 1)])
+def test_a_box_that_opencv_refuses_stays(box):
+    frame = np.random.default_rng(0).integers(0, 255, (100, 120, 3), np.uint8)
+    tracker = OpenCVTracker("csrt")
+    tracker.init(frame, box)
+    assert np.array_equal(tracker.update(frame), box)
+    tracker.init(frame, (30, 30, 40, 40))  # and the next start is as ever
+    assert tracker.update(frame)[2:] == pytest.approx((40, 40), rel=0.2)

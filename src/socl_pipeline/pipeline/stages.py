@@ -336,8 +336,13 @@ def _box_quality_inputs(config: Config, names: Names) -> dict[str, Target]:
 
 
 def _box_quality_params(config: Config, names: Names) -> dict[str, Any]:
-    settings = config.box_quality.model_dump(mode="json")
-    return settings | {"entries": list(config.pseudo_boxes), "palette": list(config.report.palette)}
+    return {
+        **names,
+        **config.box_quality.model_dump(mode="json"),
+        "entries": list(config.pseudo_boxes),
+        "seconds_per_click": config.dataset(names["dataset"]).points.seconds_per_frame,
+        "palette": list(config.report.palette),
+    }
 
 
 def _report_params(config: Config, names: Names) -> dict[str, Any]:
@@ -488,7 +493,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="track",
-            version=1,
+            version=2,
             function="socl_pipeline.trackers.track:run",
             names=("dataset", "benchmark", "tracker"),
             output="{dataset}/tracks/{benchmark}/{tracker}.parquet",

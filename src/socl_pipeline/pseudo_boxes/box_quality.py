@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from socl_pipeline.annotation.cost import mixed_cost
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
@@ -69,6 +70,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
                 rows.truth[used],
                 tables[name]["failure"].to_numpy()[used],
                 job.input_summary(f"boxes/{name}").stats["seconds_per_frame"],
+                _cost(job, name),
             )
             for name in names
         ]
@@ -93,6 +95,14 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         "frames": len(used),
         "mean_iou": {e.name: round(float(e.values["iou"].mean()), 4) for e in entries},
     }
+
+
+def _cost(job: Job, name: str) -> float:
+    """Return what an entry costs, annotation and tracking, in seconds a frame."""
+    stats = job.input_summary(f"boxes/{name}").stats
+    clicked, boxed = (stats[key] / stats["frames"] for key in ("clicked", "boxes"))
+    click = job.config.dataset(job.names["dataset"]).points.seconds_per_frame
+    return mixed_cost(clicked, boxed, click, stats["seconds_per_frame"])
 
 
 def _require_same_rows(job: Job, tables: Mapping[str, pa.Table]) -> None:

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from socl_pipeline.annotation.cost import mixed_cost
 from socl_pipeline.annotation.points import ROW_GROUP, table_digest
 from socl_pipeline.annotation.shards import run_shards
 from socl_pipeline.annotation.table import (
@@ -109,7 +108,7 @@ class Maker:
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
-    """Write the pseudo boxes of a dataset; returns counts, speed, cost and what was left out."""
+    """Write the pseudo boxes of a dataset; returns counts, speed and what was left out."""
     points = job.input("points").resolve()
     table = read_points(points, ["video", "box_x", "box_y", "box_w", "box_h"])
     codes, boxed = video_codes(table), ~np.isnan(true_boxes(table)[:, 0])
@@ -140,7 +139,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     left_out = np.setdiff1d(codes, codes[boxed])
     names = table["video"].combine_chunks().dictionary.to_pylist()
     return {
-        **_statistics(pieces, job.input_summary("points").recipe.params["seconds_per_frame"]),
+        **_statistics(pieces),
         "videos_left_out": [names[code] for code in left_out],
         "digest": table_digest(result),
     }
@@ -233,7 +232,7 @@ def _snippet_frames(rows: pa.Table, snippet: Snippet, video: Video) -> tuple[int
     )
 
 
-def _statistics(pieces: pa.Table, click_seconds: float) -> dict[str, Any]:
+def _statistics(pieces: pa.Table) -> dict[str, Any]:
     """Return what the summary says; failures are per 1,000 frames that have no sparse box."""
     source, frames = pieces["source"], pieces.num_rows
     boxes = int(pc.sum(pc.equal(source, SPARSE)).as_py())
@@ -243,16 +242,15 @@ def _statistics(pieces: pa.Table, click_seconds: float) -> dict[str, Any]:
     failures = int(pc.sum(pieces["failure"]).as_py())
     seconds = float(pc.sum(pieces["seconds"]).as_py()) / frames
     bad = pieces.filter(pc.is_valid(pieces["problem"]))
-    cost = mixed_cost((made - unclicked) / frames, boxes / frames, click_seconds, seconds)
     return {
         "videos": len(pieces["video"].unique()),
         "frames": frames,
         "boxes": boxes,
+        "clicked": made - unclicked,
         "unclicked": unclicked,
         "failures": failures,
         "failures_per_1000": round(1000 * failures / max(made, 1), 2),
         "seconds_per_frame": round(seconds, 5),
-        "cost_seconds_per_frame": round(cost, 3),
         "skipped": [
             {"video": r["video"], "frame": r["frame"], "reason": r["problem"]}
             for r in bad.select(["video", "frame", "problem"]).to_pylist()

@@ -26,13 +26,15 @@ MEASURES = {
 class Measured:
     """An entry's measures of n frames, each (n,), and the video (n,) of each frame.
 
-    seconds: of the tracker, a frame.
+    seconds: of the tracker, a frame. cost: of annotation and tracker, seconds a frame
+    (`annotation.cost.mixed_cost`).
     """
 
     name: str
     videos: NDArray[np.integer]
     values: Mapping[str, Float]
     seconds: float
+    cost: float
 
     @classmethod
     def of(
@@ -43,6 +45,7 @@ class Measured:
         truth: Float,
         failed: NDArray[np.bool_],
         seconds: float,
+        cost: float,
     ) -> "Measured":
         """Measure boxes (n, 4) against true ones (n, 4)."""
         overlap = np.asarray(iou(boxes, truth))
@@ -53,7 +56,7 @@ class Measured:
             "error_px": center_error(boxes, truth),
             "failures": 1000.0 * failed,
         }
-        return cls(name, videos, values, seconds)
+        return cls(name, videos, values, seconds, cost)
 
     def estimate(self, measure: str, control: "Measured | None" = None) -> Estimate:
         """Return the mean of a measure, or of its difference from the control's, frame by frame.

@@ -40,12 +40,13 @@ def quality_markdown(
 
 def quality_grid(entries: Sequence[Measured]) -> Grid:
     """Return one row for each entry with the means of its measures and the tracker's speed."""
-    header = ("", *MEASURES.values(), "s/frame")
+    header = ("", *MEASURES.values(), "tracker, s/frame", "cost, s/frame")
     rows = [
         (
             e.name,
             *(_shown(m, float(e.values[m].mean())) for m in MEASURES),
             f"{e.seconds:.3f}",
+            f"{e.cost:.2f}",
         )
         for e in entries
     ]

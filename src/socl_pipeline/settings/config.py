@@ -89,6 +89,10 @@ class Config(Section):
         self._refer("tables.model", "model", given.model, self.models)
         self._refer("tables.tracker", "tracker", given.tracker, self.trackers)
         self._refer("tables.cf_tracker", "tracker", given.cf_tracker, self.trackers)
+        if given.cf_tracker and not _learnt_filter(self.trackers[given.cf_tracker]):
+            raise ValueError(
+                f"tables.cf_tracker: {given.cf_tracker!r} must be of kind eco and name a model"
+            )
         self._refer("tables.dataset", "dataset", given.dataset, self.datasets)
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
@@ -153,6 +157,10 @@ class Config(Section):
             source = f"datasets.{name}.overrides.{section}"
             sections[section] = validated(type(general), raw, source)
         return self.model_copy(update=sections) if sections else self
+
+
+def _learnt_filter(tracker: TrackerSettings) -> bool:
+    return tracker.kind == "eco" and tracker.model is not None
 
 
 def load_config(path: Path) -> Config:

@@ -68,6 +68,8 @@ class EcoTrackerSettings(EcoSettings):
             raise ValueError("model brings its own backbone: leave out backbone and weights")
         if self.backbone is None and self.weights is not None:
             raise ValueError("weights need a backbone to go into: name it")
+        if not self.hog_channels and self.model is None and self.backbone is None:
+            raise ValueError("there are no features: leave out hog_channels: 0, or name a network")
         if self.layers and self.model is None and self.backbone is None:
             raise ValueError("layers need a network: name a model or a backbone")
         if self.backbone is not None:

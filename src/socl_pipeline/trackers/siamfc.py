@@ -21,6 +21,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.models.backbone import Backbone, Precision, extract
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square, mean_color
+from socl_pipeline.trackers.scales import highest
 
 FloatMap = NDArray[np.float32]
 
@@ -273,8 +274,7 @@ def best_scale(response: FloatMap, penalties: ArrayLike) -> int:
     """
     peaks = response.max(axis=(1, 2))
     penalised = peaks - (1 - np.asarray(penalties)) * np.abs(peaks)
-    middle = len(peaks) // 2
-    return int(max(range(len(peaks)), key=lambda k: (penalised[k], -abs(k - middle))))
+    return highest(penalised.tolist())
 
 
 def subpixel_peak(score: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -90,7 +90,7 @@ def test_stops_at_the_solution() -> None:
     x, momentum, calls = problem.solve(9)
     assert (x == 0).all()
     assert momentum is None
-    assert calls == 1
+    assert calls == 2  # the first residual, and one step that leads nowhere
     earlier = Momentum(*(torch.ones(6, dtype=torch.float64) for _ in "dr"), torch.tensor(1.0))
     assert problem.solve(9, momentum=earlier)[1] is earlier
 
@@ -152,3 +152,18 @@ def test_a_larger_rho_makes_the_earlier_direction_count_less() -> None:
     ]
     assert distances[0] > distances[1] > 0
     assert distances[2] < 1e-4 * distances[0]
+
+
+def test_an_operator_that_is_zero_changes_nothing():
+    """A frame without any features gives one: there is nothing to learn, and no number is lost."""
+    start = torch.ones(3)
+    found, _ = solve(
+        lambda v: 0 * v,
+        torch.ones(3),
+        start,
+        inner=torch.dot,
+        precondition=lambda r: r,
+        iterations=4,
+        formula="fletcher_reeves",
+    )
+    assert torch.equal(found, start)

@@ -3,6 +3,7 @@ import math
 import cv2
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from socl_pipeline.boxes import iou
@@ -148,26 +149,33 @@ def test_trains_often_at_first_and_then_seldom(backbone, monkeypatch) -> None:
     assert counts == [0, 1, 2, 3, 3, 3, 4, 4, 4]
 
 
+def seen_at(tracker, image, center):
+    """The samples of the square around a centre, at the first scale."""
+    state = tracker._state
+    patches = tracker._patches(image, center, [state.geometry.scale], state.geometry.side)
+    return state.model.samples(tracker._extractor(patches))
+
+
 def test_a_corrected_frame_is_learnt_where_the_object_was(tracker, monkeypatch) -> None:
     images, boxes = scene(1)
     center = boxes[0, :2] + boxes[0, 2:] / 2
     learnt = []
     monkeypatch.setattr(AppearanceModel, "learn", lambda model, *seen: learnt.append(seen))
+    monkeypatch.setattr(AppearanceModel, "train", lambda model: None)
     tracker.init(images[0], boxes[0])
     tracker.correct(center)  # nothing has been seen after the first frame
-    tracker.move_to(center + np.array((9, 6)))
+    tracker.move_to(center + np.array((4, 3)))
     tracker.update(images[0])
     tracker.update(images[0])
-    tracker.correct(center - np.array((5, 0)))
+    there = center - np.array((5, 0))
+    tracker.correct(there)
+    scale = tracker._state.scale
     tracker.update(images[0])
     (_, _, found), (samples, index, told) = learnt
     assert found != (0, 0) and (index, told) == (0, (0, 0))
-    monkeypatch.undo()
-    tracker.init(images[0], boxes[0])
-    geometry, model = tracker._state.geometry, tracker._state.model
-    maps = tracker.maps(images[0], center - np.array((5, 0)), [geometry.scale], geometry.side)
-    shapes = [s.shape for s in model.samples(maps)]
-    assert [s.shape for s in samples] == shapes
+    if scale == tracker._state.geometry.scale:
+        for seen, expected in zip(samples, seen_at(tracker, images[0], there), strict=True):
+            torch.testing.assert_close(seen, expected)
 
 
 def test_correcting_keeps_the_filter_from_learning_something_else(backbone) -> None:
@@ -176,21 +184,41 @@ def test_correcting_keeps_the_filter_from_learning_something_else(backbone) -> N
     matrix = np.array([[1, 0, 150.0], [0, 1, 90.0]])
     jumped = cv2.warpAffine(images[0], matrix, (500, 400), borderMode=cv2.BORDER_REPLICATE)
     there = boxes[0, :2] + boxes[0, 2:] / 2 + matrix[:, 2]
-    seen = {}
+    score = {}
     for way in ("move_to", "correct"):
         tracker = Eco(EcoSettings(**SMALL | {"learning_rate": 0.3}), backbone)
         tracker.init(images[0], boxes[0])
         tracker.update(jumped)  # finds something near the old place
         getattr(tracker, way)(there)
         tracker.update(jumped)
-        seen[way] = tracker._state.model.locate(
-            tracker._state.model.samples(
-                tracker.maps(
-                    jumped, there, [tracker._state.geometry.scale], tracker._state.geometry.side
-                )
-            )
-        )[0].item()
-    assert seen["correct"] > seen["move_to"]
+        highest, _ = tracker._state.model.locate(seen_at(tracker, jumped, there))
+        score[way] = highest.item()
+    assert score["correct"] > score["move_to"]
+
+
+@pytest.mark.parametrize("colour", [0, 128])
+def test_frames_of_one_colour_change_nothing(tracker, colour) -> None:
+    images, boxes = scene(6)
+    plain = np.full_like(images[0], colour)
+    tracker.init(images[0], boxes[0])
+    before = [tracker.update(image) for image in images[1:3]][-1]
+    for _ in range(4):
+        assert np.array_equal(tracker.update(plain), before)
+        assert tracker.confidence == 0
+    tracker.correct(before[:2] + before[2:] / 2)
+    assert iou(tracker.update(images[3])[None], boxes[3][None])[0] > 0.6
+    assert tracker.confidence > 0
+
+
+def test_a_first_frame_of_one_colour_is_not_learnt(tracker) -> None:
+    """The object is learnt, where it was said to be, in the first frame that shows something."""
+    images, boxes = scene(3)
+    plain = np.zeros_like(images[0])
+    tracker.init(plain, boxes[0])
+    assert np.allclose(tracker.update(plain), boxes[0])
+    tracker.correct(boxes[0, :2] + boxes[0, 2:] / 2)
+    assert np.allclose(tracker.update(images[0]), boxes[0])
+    assert iou(tracker.update(images[1])[None], boxes[1][None])[0] > 0.6
 
 
 @pytest.mark.parametrize("place", [(1, float("nan")), (1, 2, 3)])

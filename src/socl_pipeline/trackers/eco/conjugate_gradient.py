@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Linear = Callable[[Tensor], Tensor]
@@ -34,7 +35,7 @@ def solve(
 
     Polak-Ribiere with beta >= 0 forgets a direction that no longer fits, which an operator that
     changes between runs needs; Fletcher-Reeves is the textbook's form. Stops early where the
-    residual vanishes.
+    residual, or the curvature along the direction, vanishes.
 
     Args:
         operator: linear, self-adjoint and positive under `inner`.
@@ -50,8 +51,6 @@ def solve(
     for _ in range(iterations):
         preconditioned = precondition(residual)
         rho = inner(residual, preconditioned)
-        if not float(rho) > 0:
-            break
         direction = preconditioned
         if momentum is not None:
             gain = rho
@@ -59,8 +58,12 @@ def solve(
                 gain = (rho - inner(momentum.residual, preconditioned)).clamp(min=0)
             direction = preconditioned + gain / momentum.rho * momentum.direction
         image = operator(direction)
+        curvature = inner(direction, image)
+        # one look at the device a step; not >, so that no number ends it too
+        if not float(torch.minimum(rho, curvature)) > 0:
+            break
         # <p, r> rather than rho: with a direction from an earlier problem they differ
-        step = inner(direction, residual) / inner(direction, image)
+        step = inner(direction, residual) / curvature
         momentum = Momentum(direction, residual, rho)
         x = x + step * direction
         residual = residual - step * image

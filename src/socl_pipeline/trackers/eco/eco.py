@@ -14,6 +14,7 @@ from socl_pipeline.trackers.crops import crop_square
 from socl_pipeline.trackers.eco.features import FeatureExtractor, default_layers
 from socl_pipeline.trackers.eco.geometry import SampleGeometry, sample_geometry
 from socl_pipeline.trackers.eco.model import AppearanceModel
+from socl_pipeline.trackers.scales import highest
 
 
 @dataclass
@@ -33,7 +34,7 @@ class _State:
     center: NDArray[np.float64]  # x, y in edge coordinates of the image
     scale: float  # image px per patch px
     geometry: SampleGeometry
-    model: AppearanceModel
+    model: AppearanceModel | None = None  # none until a frame shows something
     latest: _Seen | None = None  # learnt when the next frame comes: until then it may be corrected
     frames: int = 0  # learnt after the first
     confidence: float = math.nan
@@ -83,11 +84,20 @@ class Eco:
         center = first[:2] + first[2:] / 2
         size = (image.shape[1], image.shape[0])
         geometry = sample_geometry((w, h), size, self._extractor.unit, self.settings)
-        maps = self.maps(image, center, [geometry.scale], geometry.side)
-        model = AppearanceModel(
-            self._extractor, self.settings, geometry.side, geometry.object_size, maps
-        )
-        self._state = _State(center, geometry.scale, geometry, model)
+        self._state = _State(center, geometry.scale, geometry)
+        self._learn_first(image, self._state)
+
+    def _learn_first(self, image: Image, state: _State) -> None:
+        """Learn the object where it is thought to be, if there is anything to see."""
+        patches = self._patches(image, state.center, [state.scale], state.geometry.side)
+        if not _one_colour(patches):
+            state.model = AppearanceModel(
+                self._extractor,
+                self.settings,
+                state.geometry.side,
+                state.geometry.object_size,
+                self._extractor(patches),
+            )
 
     @torch.inference_mode()
     def update(self, image: Image) -> Box:
@@ -95,32 +105,44 @@ class Eco:
         if self._state is None:
             raise RuntimeError("Eco.update was called before Eco.init.")
         check_image(image)
-        state, geometry = self._state, self._state.geometry
-        self._learn_latest(state)
+        state = self._state
+        if state.model is None:
+            self._learn_first(image, state)
+        else:
+            self._learn_latest(state, state.model)
+            self._find(image, state, state.model)
+        size = np.array(state.geometry.object_size) * state.scale
+        return np.concatenate([state.center - size / 2, size])
+
+    def _find(self, image: Image, state: _State, model: AppearanceModel) -> None:
+        """Search the object; in a patch of one colour it stays where and as large as it was."""
+        side = state.geometry.side
         scales = (state.scale * self._scales).tolist()
-        samples = state.model.samples(self.maps(image, state.center, scales, geometry.side))
-        scores, displacements = state.model.locate(samples)
-        best = int(scores.argmax())
+        patches = self._patches(image, state.center, scales, side)
+        if _one_colour(patches):
+            state.confidence = 0.0
+            return
+        samples = model.samples(self._extractor(patches))
+        scores, displacements = model.locate(samples)
+        best = highest(scores.tolist())
         state.confidence = min(float(scores[best]), 1.0)
         x, y = displacements[best].tolist()
         state.latest = _Seen(image, samples, best, (x, y))
-        moved = state.center + np.array([x, y]) * geometry.side * scales[best]
+        moved = state.center + np.array([x, y]) * side * scales[best]
         state.center = np.clip(moved, 0, (image.shape[1], image.shape[0]))
-        state.scale = float(np.clip(scales[best], *geometry.limits))
-        size = np.array(geometry.object_size) * state.scale
-        return np.concatenate([state.center - size / 2, size])
+        state.scale = float(np.clip(scales[best], *state.geometry.limits))
 
-    def _learn_latest(self, state: _State) -> None:
+    def _learn_latest(self, state: _State, model: AppearanceModel) -> None:
         """Take in the frame of the latest update, and train if it is time."""
         seen, state.latest = state.latest, None
         if seen is None:
             return
-        state.model.learn(seen.samples, seen.index, seen.displacement)
+        model.learn(seen.samples, seen.index, seen.displacement)
         state.frames += 1
         if state.frames <= self.settings.train_first or (
             state.frames % self.settings.train_every == 0
         ):
-            state.model.train()
+            model.train()
 
     def move_to(self, center: ArrayLike) -> None:
         """Start the next search at x, y (2,); see `Correctable.move_to`."""
@@ -133,17 +155,30 @@ class Eco:
         """Learn the latest frame with the object at x, y (2,); see `Correctable.correct`."""
         self.move_to(center)
         state = self._state
-        if state is None or state.latest is None:
+        if state is None or state.latest is None or state.model is None:
             return
         image = state.latest.image
-        maps = self.maps(image, state.center, [state.scale], state.geometry.side)
-        state.latest = _Seen(image, state.model.samples(maps), 0, (0.0, 0.0))
+        patches = self._patches(image, state.center, [state.scale], state.geometry.side)
+        if _one_colour(patches):
+            state.latest = None
+            return
+        samples = state.model.samples(self._extractor(patches))
+        state.latest = _Seen(image, samples, 0, (0.0, 0.0))
 
-    @torch.inference_mode()
-    def maps(
+    def _patches(
         self, image: Image, center: NDArray[np.float64], scales: list[float], side: int
-    ) -> list[torch.Tensor]:
-        """Return the feature blocks (N, C, n, n) of the squares around `center` at N scales."""
+    ) -> torch.Tensor:
+        """Return the squares (N, P, P, 3) around `center` at N scales, with the margin."""
         out = side + 2 * self._extractor.margin
         patches = [crop_square(image, center, out * s, out, None) for s in scales]
-        return self._extractor(torch.from_numpy(np.stack(patches)).to(self._extractor.device))
+        return torch.from_numpy(np.stack(patches)).to(self._extractor.device)
+
+
+def _one_colour(patches: torch.Tensor) -> bool:
+    """Return whether patches (N, P, P, 3) show nothing: no filter can be learnt or applied.
+
+    A network that pads would still see the patch's border, and the energy of features, which is
+    brought to 1, would be that of nothing else.
+    """
+    flat = patches.flatten(0, 2)
+    return bool((flat == flat[0]).all())

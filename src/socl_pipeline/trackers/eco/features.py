@@ -11,10 +11,7 @@ from torch.nn import functional
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.models.backbone import Backbone, Precision
-from socl_pipeline.trackers.eco.hog import hog
-
-HOG_CELL = 4  # px (ECO)
-HOG_CHANNELS = 31
+from socl_pipeline.trackers.eco.hog import CELL, CHANNELS, hog
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class FeatureExtractor:
         self._names = list(layers)
         self._with_hog = hog_channels > 0
         if self._with_hog:
-            self.features.append(Feature(HOG_CELL, HOG_CHANNELS, hog_channels, HOG_CELL / 2))
+            self.features.append(Feature(CELL, CHANNELS, hog_channels, CELL / 2))
         self._backbone: Backbone | None = None
         if layers:
             self._backbone = _checked(backbone, layers)
@@ -87,7 +84,7 @@ class FeatureExtractor:
         maps = []
         if self._with_hog:
             inner = slice(self.margin, self.margin + side)
-            maps.append(hog(patches[:, inner, inner], HOG_CELL))
+            maps.append(hog(patches[:, inner, inner], CELL))
         if self._backbone is not None:
             maps += self._layers(patches)
         return [
