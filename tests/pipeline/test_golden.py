@@ -19,7 +19,8 @@ GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
     "top_maps": (2, {"boxes": 16.0, "score": 5.5817, "extent": 32.6366, "map": 0.052}),
     "patches": (2, {"grey": 117.2527, "extent": 20.7365, "box": 30.4505}),
     "train": (2, {"first_loss": 4.9036, "coverage": 0.8333}),
-    "scores": (1, {"auc_socl": 0.881, "auc_kcf": 0.8929}),
+    "track": (2, {"mean_x": 64.2693, "mean_w": 44.0616}),
+    "scores": (1, {"auc_eco": 0.0, "auc_socl": 0.881, "auc_kcf": 0.8929}),
     "pseudo_boxes": (1, {"rows": 16, "mean_x": 59.25, "mean_w": 45.373, "failures": 0}),
     "box_quality": (1, {"frames": 8, "iou_kcf": 0.9571, "iou_linear": 0.9576}),
 }
@@ -62,6 +63,11 @@ def train_figures(job):
     return {"first_loss": metrics["loss"][0].as_py(), "coverage": metrics["coverage"][0].as_py()}
 
 
+def track_figures(job):
+    table = pq.read_table(job.output)
+    return {f"mean_{c}": float(table[c].to_numpy().mean()) for c in "xw"}
+
+
 def scores_figures(job):
     rows = pq.read_table(job.output).to_pylist()
     return {f"auc_{r['tracker']}": r["auc"] for r in rows if r["sequence"] is None}
@@ -85,6 +91,7 @@ FIGURES = {
     "top_maps": top_maps_figures,
     "patches": patches_figures,
     "train": train_figures,
+    "track": track_figures,
     "scores": scores_figures,
     "pseudo_boxes": pseudo_boxes_figures,
     "box_quality": box_quality_figures,
@@ -101,8 +108,9 @@ def chain(raw_config, make_job):
     }
     raw_config["datasets"]["demo"]["points"] = {"sparse_box_every": 3}
     raw_config["box_quality"] = {"examples": 1}
+    raw_config["trackers"]["eco"] = {"kind": "eco"}
     for stage in FIGURES:
-        jobs[stage] = make_job(stage, boxes="kcf")
+        jobs[stage] = make_job(stage, boxes="kcf", tracker="eco")
         if stage == "box_quality":
             make_job("pseudo_boxes", boxes="linear").execute()
         for tracker in ("socl", "kcf") if stage == "scores" else ():

@@ -350,3 +350,11 @@ def test_bad_input(tracker, backbone) -> None:
 def test_settings_that_make_no_sense(change, message) -> None:
     with pytest.raises(ValidationError, match=message):
         EcoSettings(**SMALL | change)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_finds_the_same_boxes(backbone) -> None:
+    images, boxes = scene(12)
+    on_cpu = follow(Eco(EcoSettings(**SMALL), backbone), images, boxes[0])
+    on_gpu = follow(Eco(EcoSettings(**SMALL), backbone, "cuda"), images, boxes[0])
+    assert iou(on_cpu, on_gpu).min() > 0.97
