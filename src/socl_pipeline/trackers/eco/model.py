@@ -80,7 +80,7 @@ class AppearanceModel:
     def samples(self, maps: list[Tensor]) -> list[Tensor]:
         """Return the projected series of N patches, a block each: (rows, columns, N, channels)."""
         projected = [
-            torch.einsum("nchw,cd->ndhw", m, p)
+            (p.T @ m.flatten(2)).unflatten(2, m.shape[2:])  # einsum would copy maps
             for m, p in zip(maps, self._projections, strict=True)
         ]
         return [x.permute(2, 3, 0, 1).contiguous() for x in self._series(projected)]
