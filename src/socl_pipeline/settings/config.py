@@ -93,8 +93,22 @@ class Config(Section):
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
         for name in self.datasets:
-            self.for_dataset(name)
+            self._refuse_circle(name, self.for_dataset(name).top_maps)
         return self
+
+    def _refuse_circle(self, name: str, top_maps: TopMapSettings) -> None:
+        """Raise ValueError if a dataset's boxes are to be made by a model that learns from them."""
+        boxes = top_maps.pseudo_boxes
+        if boxes is None:
+            return
+        self._refer("top_maps.prior", "entry of pseudo_boxes", boxes, self.pseudo_boxes)
+        tracker = getattr(self.pseudo_boxes[boxes], "tracker", None)
+        if tracker is not None and getattr(self.tracker(tracker), "model", None) is not None:
+            raise ValueError(
+                f"datasets.{name}: `prior: {top_maps.prior}` runs a model that would be trained on "
+                "these very boxes; set the prior in a variant of variants.datasets, and the model "
+                "is that of the dataset without the variant"
+            )
 
     @staticmethod
     def _refer(key: str, what: str, name: str | None, known: Mapping[str, Any]) -> None:

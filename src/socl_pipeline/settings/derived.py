@@ -48,6 +48,17 @@ def derived_dataset(config: "Config", name: str) -> DatasetSettings:
     return validated(DatasetSettings, raw, f"dataset {name!r}") if variants else entry
 
 
+def annotated_dataset(config: "Config", name: str) -> str:
+    """Return the name of a dataset without the variants that override how patches are made.
+
+    What is left says which frames are annotated and how: what pseudo boxes are made of. So the
+    boxes of all such variants are made once. Raises InputError for an unknown name.
+    """
+    base, variants = split_name(name)
+    kept = [v for v in variants if "overrides" not in _dataset_delta(config, v, name)]
+    return derived_name(base, *kept)
+
+
 def derived_model(config: "Config", name: str) -> AnyModelSettings:
     """Return a declared or derived model. Raises InputError for an unknown name or value."""
     base, variants = split_name(name)
