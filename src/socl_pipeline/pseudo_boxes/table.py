@@ -90,7 +90,7 @@ def read_pseudo_boxes(path: Path, video: str | None = None) -> pa.Table:
         raise InputError(f"{path}: not a readable table of pseudo boxes ({error})") from None
 
 
-def read_video_boxes(path: Path, video: str) -> dict[int, NDArray[np.float64]]:
+def read_video_boxes(path: Path, video: str) -> dict[int, NDArray[np.floating]]:
     """Return the boxes (4,) of a video by frame; frames without one are not among them.
 
     Raises InputError if the file is no table of pseudo boxes.
