@@ -14,6 +14,7 @@ from socl_pipeline.settings.datasets import (
 )
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.errors import validated
+from socl_pipeline.settings.models import AnyModelSettings
 from socl_pipeline.settings.pseudo_boxes import (
     BoxQualitySettings,
     InterpolatedBoxSettings,
@@ -44,7 +45,6 @@ from socl_pipeline.settings.trackers import (
     TrackerSettings,
 )
 from socl_pipeline.settings.training import (
-    AnyModelSettings,
     AugmentSettings,
     BackboneName,
     BceModelSettings,
@@ -52,6 +52,7 @@ from socl_pipeline.settings.training import (
     PatchSettings,
     SoclModelSettings,
 )
+from socl_pipeline.settings.transt import TransTModelSettings
 
 __all__ = [
     "AnyModelSettings",
@@ -87,6 +88,7 @@ __all__ = [
     "TopMapSettings",
     "TrackedBoxSettings",
     "TrackerSettings",
+    "TransTModelSettings",
     "VariantSettings",
     "ViewSettings",
     "expand",

@@ -18,6 +18,7 @@ from socl_pipeline.settings.derived import (
     split_name,
 )
 from socl_pipeline.settings.errors import nearest, validated
+from socl_pipeline.settings.models import AnyModelSettings
 from socl_pipeline.settings.pseudo_boxes import BoxQualitySettings, PseudoBoxSettings
 from socl_pipeline.settings.section import OwnName, Section
 from socl_pipeline.settings.tables import (
@@ -28,7 +29,7 @@ from socl_pipeline.settings.tables import (
 )
 from socl_pipeline.settings.top import ProposalSettings, TopMapSettings, ViewSettings
 from socl_pipeline.settings.trackers import TrackerSettings
-from socl_pipeline.settings.training import AnyModelSettings, BceModelSettings, PatchSettings
+from socl_pipeline.settings.training import BceModelSettings, PatchSettings
 
 
 class ReportSettings(Section):
@@ -126,12 +127,19 @@ class Config(Section):
     def tracker(self, name: str) -> TrackerSettings:
         """Return a declared or derived tracker, `normalize` filled in.
 
-        Raises InputError if there is none, or if it correlates otherwise than its model learnt.
+        Raises InputError if there is none, if it cannot run its model, or if it correlates
+        otherwise than its model learnt.
         """
         tracker = derived_tracker(self, name)
+        found = getattr(tracker, "model", None)
+        model = self.model(found) if found else None
+        if model is not None and (model.kind == "transt") != (tracker.kind == "transt"):
+            raise InputError(
+                f"tracker {name!r}: is of kind {tracker.kind}, but its model of kind {model.kind}; "
+                "trackers of kind transt run models of that kind, and no others do"
+            )
         if tracker.kind != "siamfc":
             return tracker
-        model = self.model(tracker.model) if tracker.model else None
         plain = isinstance(model, BceModelSettings) and model.similarity == "correlation"
         learnt: Literal["none", "cell"] = "none" if plain else "cell"
         if isinstance(model, BceModelSettings) and tracker.normalize not in (None, learnt):

@@ -16,9 +16,10 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.presets import overlay
 from socl_pipeline.settings.datasets import DatasetSettings
 from socl_pipeline.settings.errors import kind_of, nearest, validated
+from socl_pipeline.settings.models import AnyModelSettings
 from socl_pipeline.settings.tables import Delta, packaged_tables
 from socl_pipeline.settings.trackers import TrackerSettings
-from socl_pipeline.settings.training import AnyModelSettings, ModelSettings
+from socl_pipeline.settings.training import ModelSettings
 
 if TYPE_CHECKING:
     from socl_pipeline.settings.config import Config
