@@ -42,6 +42,7 @@ from socl_pipeline.settings.trackers import (
     OpenCVTrackerSettings,
     SiamFCTrackerSettings,
     TrackerSettings,
+    TransTTrackerSettings,
 )
 from socl_pipeline.settings.training import (
     AnyModelSettings,
@@ -87,6 +88,7 @@ __all__ = [
     "TopMapSettings",
     "TrackedBoxSettings",
     "TrackerSettings",
+    "TransTTrackerSettings",
     "VariantSettings",
     "ViewSettings",
     "expand",
