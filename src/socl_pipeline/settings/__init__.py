@@ -43,6 +43,7 @@ from socl_pipeline.settings.trackers import (
     OpenCVTrackerSettings,
     SiamFCTrackerSettings,
     TrackerSettings,
+    TransTTrackerSettings,
 )
 from socl_pipeline.settings.training import (
     AugmentSettings,
@@ -52,7 +53,7 @@ from socl_pipeline.settings.training import (
     PatchSettings,
     SoclModelSettings,
 )
-from socl_pipeline.settings.transt import TransTModelSettings
+from socl_pipeline.settings.transt_model import TransTModelSettings
 
 __all__ = [
     "AnyModelSettings",
@@ -89,6 +90,7 @@ __all__ = [
     "TrackedBoxSettings",
     "TrackerSettings",
     "TransTModelSettings",
+    "TransTTrackerSettings",
     "VariantSettings",
     "ViewSettings",
     "expand",

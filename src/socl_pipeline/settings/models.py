@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from socl_pipeline.settings.training import BceModelSettings, SoclModelSettings
-from socl_pipeline.settings.transt import TransTModelSettings
+from socl_pipeline.settings.transt_model import TransTModelSettings
 
 
 def _kind(raw: Any) -> Any:

@@ -109,6 +109,6 @@ class CrossFeature(nn.Module):
         """Return tokens (N, Q, C) that have seen `others` (N, K, C); positions (Q, C), (K, C)."""
         mixed = self.attention(tokens + positions, others + other_positions, others)
         tokens = self.norm1(tokens + self.dropout1(mixed))
-        hidden = self.dropout(torch.relu(self.linear1(tokens)))
+        hidden = self.dropout(functional.relu(self.linear1(tokens), inplace=True))
         result: Tensor = self.norm2(tokens + self.dropout2(self.linear2(hidden)))
         return result

@@ -44,8 +44,12 @@ def metadata(
     trunk: TrunkName, shape: TransTShape, template_px: int, search_px: int
 ) -> dict[str, str]:
     """Return what `load_network` needs in the metadata of a file of weights (`save_weights`)."""
-    described = {"trunk": trunk, "shape": asdict(shape)}
-    described |= {"template_px": template_px, "search_px": search_px}
+    described = {
+        "trunk": trunk,
+        "shape": asdict(shape),
+        "template_px": template_px,
+        "search_px": search_px,
+    }
     return {"transt": json.dumps(described, sort_keys=True)}
 
 
@@ -167,7 +171,7 @@ def _published_state(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-class _Nothing(dict):  # type: ignore[type-arg]
+class _Nothing(dict[Any, Any]):
     """Stands for an object of a checkpoint that is no tensor: takes everything, does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> "_Nothing":
