@@ -90,6 +90,7 @@ class Config(Section):
         self._refer("tables.model", "model", given.model, self.models)
         self._refer("tables.tracker", "tracker", given.tracker, self.trackers)
         self._refer("tables.cf_tracker", "tracker", given.cf_tracker, self.trackers)
+        self._refer("tables.transt_tracker", "tracker", given.transt_tracker, self.trackers)
         self._refer("tables.dataset", "dataset", given.dataset, self.datasets)
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
