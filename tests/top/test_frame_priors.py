@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from socl_pipeline.annotation.table import FrameRow
+from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.boxes import centers, pairwise_iou
 from socl_pipeline.datasets.images import encode_jpeg
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
 from socl_pipeline.errors import InputError
 from socl_pipeline.pseudo_boxes.table import read_pseudo_boxes
+from socl_pipeline.report.frames import picture
 from socl_pipeline.settings import (
     EdgeBoxSettings,
     RandomWindowSettings,
@@ -131,6 +132,9 @@ def test_frames_without_a_pseudo_box_are_left_out(boxed, make_job, monkeypatch):
     assert summary.stats["skipped"] == []
     patches = make_job("patches", dataset="demo__linear").execute()
     assert patches.stats["patches"] == 8
+    points = read_points(job.input("points"))
+    with pytest.raises(InputError, match="frame 1 of .* has no TOP map: it has no box"):
+        picture(points, TopStore(job.output), job.dataset.root, 1)
 
 
 def test_a_users_function_as_the_prior(run, user_prior):
