@@ -222,3 +222,15 @@ def test_the_network_is_copied(network: TransT) -> None:
     assert not tracker._network.training and network.training
     network.eval()
     assert tracker._network.reduce.weight.data_ptr() != network.reduce.weight.data_ptr()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_cuda(network: TransT, precision: str) -> None:
+    images, box = [spot(115, 90)] * 2, np.array(BOX)
+    options = {"precision": precision, "window": 1.0}  # the middle cell, whatever its score
+    on_gpu = tracker_on(network, device="cuda", **options)
+    on_cpu = tracker_on(network, **options)
+    boxes = [run_sequence(tracker, images, box)[0] for tracker in (on_gpu, on_cpu)]
+    assert np.abs(boxes[0] - boxes[1]).max() < (0.05 if precision == "float32" else 2)
+    assert on_gpu.confidence == pytest.approx(on_cpu.confidence, abs=0.02)
