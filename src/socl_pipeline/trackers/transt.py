@@ -116,9 +116,9 @@ class TransTTracker:
     def _best(self, logits: Tensor, boxes: Tensor) -> tuple[float, NDArray[np.float64]]:
         """Return class score and box (4,) of the best cell of logits (M, 2) and boxes (M, 4)."""
         scores = logits.float().softmax(dim=1)[:, 0]
-        best = ((1 - self.window) * scores + self.window * self._hann).argmax()
-        # Index tensors and one copy to the CPU: a GPU is waited for once.
-        found = torch.cat([scores[best, None], boxes[best].float()]).cpu().double().numpy()
+        mixed = (1 - self.window) * scores + self.window * self._hann
+        best = mixed.argmax(dim=0, keepdim=True)  # a scalar as an index would be waited for
+        found = torch.cat([scores[best], boxes[best][0].float()]).cpu().double().numpy()
         return float(found[0]), found[1:]
 
 

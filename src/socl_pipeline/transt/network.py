@@ -126,9 +126,8 @@ class TransT(nn.Module):
         key = (tokens.shape[1], tokens.device)
         if key not in self._positions:
             cells = math.isqrt(tokens.shape[1])
-            with torch.inference_mode(False):  # or training could not use what tracking cached
-                codes = sine_positions(cells, self.shape.width).to(tokens.device)
-            self._positions[key] = codes
+            codes = sine_positions(cells, self.shape.width)
+            self._positions[key] = codes.to(tokens.device)
         return self._positions[key]
 
 
