@@ -133,7 +133,7 @@ def test_frames_without_a_pseudo_box_are_left_out(boxed, make_job, monkeypatch):
     patches = make_job("patches", dataset="demo__linear").execute()
     assert patches.stats["patches"] == 8
     points = read_points(job.input("points"))
-    with pytest.raises(InputError, match="frame 1 of .* has no TOP map: it has no box"):
+    with pytest.raises(InputError, match=r"frame 1 of .* has no TOP map: it has no box"):
         picture(points, TopStore(job.output), job.dataset.root, 1)
 
 
