@@ -82,6 +82,9 @@ def test_patches_and_their_fill() -> None:
     assert template.shape == (1, 3, 128, 128) and search.shape == (1, 3, 256, 256)
     assert template[0, :, 64, 0].tolist() == [100, 50, 25]  # left of the image: its mean
     assert template[0, :, 40, 100].tolist() == [200, 100, 50]
+    # The image begins 10 of the template's 50 px from its edge, 35 of the search patch's 100.
+    assert template[0, 0, 40, [22, 29]].tolist() == [100, 200]
+    assert search[0, 0, 100, [85, 94]].tolist() == [100, 200]
     assert search.is_contiguous(memory_format=torch.channels_last)
 
 
