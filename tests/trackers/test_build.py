@@ -43,6 +43,12 @@ def test_a_folder_of_an_unknown_network(tmp_path: Path) -> None:
         load_backbone(tmp_path)
 
 
+def test_a_folder_of_a_transt_has_no_backbone(tmp_path: Path) -> None:
+    save_weights(torch.nn.Linear(1, 1), tmp_path / "weights.safetensors", {"transt": "{}"})
+    with pytest.raises(InputError, match="is a whole TransT, no backbone"):
+        load_backbone(tmp_path)
+
+
 def test_pretrained_weights_without_training(tmp_path: Path) -> None:
     net = build_backbone("squeezenet1_1", seed=5)
     path = tmp_path / "squeezenet.safetensors"

@@ -490,7 +490,7 @@ STAGES: dict[str, Stage] = {
             files=lambda job: _weights(job.config.model(job.names["model"])),
             watched=lambda config, names: _weights(config.model(names["model"])),
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
-            help="Train a model with the soft contrastive loss.",
+            help="Train a model on the packed patches.",
         ),
         Stage(
             name="track",

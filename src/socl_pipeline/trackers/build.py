@@ -101,6 +101,10 @@ def load_backbone(model: Path) -> Backbone:
     """Return the trained backbone of a model folder, in evaluation mode."""
     path = model / WEIGHTS_FILE
     weights, metadata = load_weights(path)
+    if "transt" in metadata:
+        raise InputError(
+            f"{path}: is a whole TransT, no backbone; only a tracker of its kind runs it"
+        )
     name = metadata.get("backbone", "")
     if name not in get_args(BackboneName):
         raise InputError(f"{path}: its metadata names no known backbone ({name!r}); train again")
