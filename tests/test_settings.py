@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import yaml
 from socl_pipeline.cli import schema_text
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import expand, load_config, validate_config
+from socl_pipeline.transt.loss import LossWeights
+from socl_pipeline.transt.network import TransTShape
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -81,6 +84,57 @@ def test_each_error_names_its_key(raw_config, key, value, expected):
     assert message.startswith("config.yaml: ")
     assert expected in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("shap", {}, "unknown key 'models.transt.shap': did you mean 'shape'?"),
+        ("shape.with", 8, "unknown key 'models.transt.shape.with': did you mean 'width'?"),
+        ("augment.shift_px", 8, "unknown key 'models.transt.augment.shift_px'"),
+        ("temperature", 0.1, "unknown key 'models.transt.temperature'"),
+        ("window", 100, "models.transt.window: input should be a multiple of 8"),
+        ("template", 24, "models.transt.template: input should be greater than or equal to 32"),
+        ("shape.heads", 7, "models.transt.shape: heads must divide width, 256"),
+        (
+            "backbone",
+            "alexnet_v1",
+            "models.transt.backbone: input should be 'resnet50', 'res",
+        ),
+        ("augment.centre", 2, "models.transt.augment.centre: input should be less than 2"),
+    ],
+)
+def test_each_error_of_a_transt_names_its_key(raw_config, key, value, expected):
+    raw_config["models"]["transt"] = {"kind": "transt"}
+    put(raw_config, f"models.transt.{key}", value)
+    message = sentence(raw_config)
+    assert expected in message and "\n" not in message
+
+
+def test_the_defaults_of_a_transt_are_the_published(raw_config):
+    raw_config["models"]["transt"] = {"kind": "transt", "weights": "imagenet"}
+    model = validate_config(raw_config, "c").models["transt"]
+    assert (model.template, model.window, model.backbone) == (128, 256, "resnet50")
+    assert (model.optimizer, model.lr, model.trunk_lr, model.weight_decay) == (
+        *("adamw", 2e-4, 2e-5, 1e-4),
+    )
+    assert (model.epochs, model.lr_decay_epochs, model.max_gap) == (500, (250,), 100)
+    assert TransTShape(**model.shape.model_dump()) == TransTShape()
+    assert LossWeights(**model.loss.model_dump()) == LossWeights()
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"), [("siamfc", "transt"), ("eco", "transt"), ("transt", "tiny")]
+)
+def test_trackers_run_models_of_their_kind(raw_config, kind, model):
+    raw_config["models"]["transt"] = {"kind": "transt"}
+    raw_config["trackers"] = {"good": {"kind": "transt", "model": "transt"}}
+    again = json.loads(validate_config(raw_config, "c").model_dump_json())
+    assert validate_config(again, "c") == validate_config(raw_config, "c"), "defaults written out"
+    raw_config["trackers"]["odd"] = {"kind": kind, "model": model}
+    assert "trackers of kind transt run models of that kind, and no others do" in sentence(
+        raw_config
+    )
 
 
 @pytest.mark.parametrize("kind", ["siamfc", "opencv"])

@@ -215,6 +215,36 @@ def test_other_priors_read_no_proposals(make_job, raw_config, prior):
     assert "proposals" not in stages and "top_maps" in stages
 
 
+def test_pseudo_boxes_are_those_of_the_dataset_without_its_variant(make_job, raw_config):
+    raw_config["variants"] = {
+        "datasets": {"kcf": {"overrides": {"top_maps": {"prior": "pseudo_boxes/kcf"}}}}
+    }
+
+    def source(dataset):
+        return make_job("top_maps", dataset=dataset).inputs["pseudo_boxes"].target
+
+    made = Target.of("pseudo_boxes", dataset="demo", boxes="kcf")
+    assert source("demo__kcf") == source("demo__kcf__wide") == source("demo__wide__kcf") == made
+    # other clicks make other boxes
+    assert source("demo__kcf__noise20").names[0] == ("dataset", "demo__noise20")
+    raw_config["variants"]["datasets"]["kcf"]["overrides"]["top_maps"]["prior"] += "x"
+    with pytest.raises(InputError, match="there is no entry of pseudo_boxes 'kcfx'"):
+        source("demo__kcf")
+
+
+def test_boxes_by_a_model_that_would_learn_from_them_are_refused(make_job, raw_config):
+    raw_config["pseudo_boxes"]["socl"] = {"kind": "track", "tracker": "socl"}
+    raw_config["top_maps"]["prior"] = "pseudo_boxes/linear"
+    assert "pseudo_boxes" in make_job("top_maps").inputs  # an interpolation needs no model
+    raw_config["top_maps"]["prior"] = "pseudo_boxes/socl"
+    with pytest.raises(InputError, match="demo: `prior: pseudo_boxes/socl` runs a model that") as e:
+        make_job("top_maps")
+    assert "\n" not in str(e.value)
+    raw_config["top_maps"]["prior"] = "pseudo_boxes/scl"
+    with pytest.raises(InputError, match="no entry of pseudo_boxes 'scl': did you mean 'socl'"):
+        make_job("top_maps")
+
+
 def test_a_forest_is_known_by_its_content(make_job, raw_config, tmp_path):
     """Its edges are found in the maps too, so these must not be taken from another forest's."""
     forest = tmp_path / "model.yml.gz"

@@ -128,3 +128,9 @@ def test_a_smaller_error_is_better():
 def test_spread_takes_all_or_an_even_share():
     np.testing.assert_array_equal(spread(3, 10), [0, 1, 2])
     np.testing.assert_array_equal(spread(10, 5), [0, 2, 4, 6, 8])
+
+
+def test_pseudo_boxes_have_a_name(compared):
+    assert compared(Store(true_boxes()), prior="pseudo_boxes/csrt").name == (
+        "The prior of pseudo boxes (csrt)"
+    )

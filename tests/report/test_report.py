@@ -205,13 +205,32 @@ def test_page_without_a_value_is_an_error():
 
 @pytest.mark.parametrize(
     ("columns", "shown"),
-    [({"accuracy", "coverage", "masked"}, "accuracy and mask coverage"), ({"hit", "kept"}, "hits")],
+    [
+        ({"accuracy", "coverage", "masked"}, "accuracy and mask coverage"),
+        ({"hit", "kept"}, "hits"),
+        ({"box_iou", "kept", "giou"}, "box IoU and pairs kept"),
+    ],
 )
-def test_training_of_either_kind_is_plotted(tmp_path, columns, shown):
+def test_training_of_each_kind_is_plotted(tmp_path, columns, shown):
     steps = {"step": [0, 1], "loss": [2.0, 1.0], **{name: [0.5, 0.6] for name in columns}}
     pq.write_table(pa.table(steps), tmp_path / "metrics.parquet")
     pq.write_table(pa.table({}), tmp_path / "validation.parquet")
-    summary = Summary(Recipe("train", 1, {}, {}), "digest", {"held_out_videos": []})
+    summary = Summary(Recipe("train", 1, {"kind": "k"}, {}), "digest", {"held_out_videos": []})
     section = training_section("m", tmp_path, summary, OKABE_ITO)
     assert [f["alt"] for f in section["figures"]][1].startswith(shown)
-    assert len(section["figures"]) == 2
+    assert len(section["figures"]) == 2 and section["kind"] == "k"
+
+
+@pytest.mark.parametrize(
+    ("column", "shown"),
+    [("hit_rate", "hit rate on held-out"), ("mean_iou", "box IoU on held-out")],
+)
+def test_validation_of_each_kind_is_plotted(tmp_path, column, shown):
+    pq.write_table(
+        pa.table({"step": [0, 1], "loss": [2.0, 1.0], "hit": [0, 1]}), tmp_path / "metrics.parquet"
+    )
+    rows = pa.table({"step": [0, 1], column: [0.1, 0.4]})
+    pq.write_table(rows, tmp_path / "validation.parquet")
+    summary = Summary(Recipe("train", 1, {"kind": "k"}, {}), "digest", {"held_out_videos": []})
+    section = training_section("m", tmp_path, summary, OKABE_ITO)
+    assert section["figures"][-1]["alt"].startswith(shown)

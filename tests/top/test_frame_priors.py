@@ -7,17 +7,20 @@ import sys
 import numpy as np
 import pytest
 
-from socl_pipeline.annotation.table import FrameRow
+from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.boxes import centers, pairwise_iou
 from socl_pipeline.datasets.images import encode_jpeg
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
 from socl_pipeline.errors import InputError
+from socl_pipeline.pseudo_boxes.table import read_pseudo_boxes
+from socl_pipeline.report.frames import picture
 from socl_pipeline.settings import (
     EdgeBoxSettings,
     RandomWindowSettings,
     TopMapSettings,
     ViewSettings,
 )
+from socl_pipeline.top import frame_priors
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.objectness.model import load_objectness
@@ -78,6 +81,60 @@ def test_true_boxes_as_the_prior(run, make_job):
     truth = np.concatenate([job.dataset.read(name).boxes for name in job.dataset.names()])
     np.testing.assert_allclose(rows.boxes[:, 0], truth, atol=0.1)
     np.testing.assert_allclose(centers(rows.boxes[:, 0]), rows.points, atol=0.2)
+
+
+@pytest.fixture
+def boxed(raw_config):
+    """The small config with sparse boxes and an interpolation; its maps are of a variant."""
+    raw_config["datasets"]["demo"]["points"] = {"sparse_box_every": 3}
+    raw_config["pseudo_boxes"] = {"linear": {"kind": "interpolate"}}
+    overrides = {"top_maps": {"prior": "pseudo_boxes/linear"}}
+    raw_config["variants"] = {"datasets": {"linear": {"overrides": overrides}}}
+    return raw_config
+
+
+def make_maps(make_job):
+    """Run all that the maps of `demo__linear` need; returns their job and summary."""
+    job = make_job("top_maps", dataset="demo__linear")
+    for target in dict.fromkeys(job.with_upstream()):
+        summary = job.sibling(target).execute()
+    return job, summary
+
+
+def test_pseudo_boxes_as_the_prior(boxed, make_job):
+    job, summary = make_maps(make_job)
+    store = TopStore(job.output)
+    rows = store.rows(0, len(store))
+    table = read_pseudo_boxes(make_job("pseudo_boxes", boxes="linear").output)
+    expected = np.stack([table[c].to_numpy() for c in "xywh"], axis=1)
+    assert (rows.count == 1).all() and (rows.scores[:, 0] == 1).all()
+    np.testing.assert_allclose(rows.boxes[:, 0], expected, atol=0.1)
+    truth = np.concatenate([job.dataset.read(name).boxes for name in job.dataset.names()])
+    assert np.abs(rows.boxes[:, 0] - truth).max() > 0.5, "these are not the true boxes"
+    assert set(summary.recipe.inputs) == {"points", "pseudo_boxes"}
+
+
+def test_frames_without_a_pseudo_box_are_left_out(boxed, make_job, monkeypatch):
+    """They are no broken frames, which would stop the stage."""
+    real = frame_priors.read_video_boxes
+
+    def gaps(path, video):
+        boxes = real(path, video)
+        del boxes[1]
+        boxes[2] = np.array([-50.0, 10, 20, 20])  # outside the frame
+        return boxes
+
+    monkeypatch.setattr(frame_priors, "read_video_boxes", gaps)
+    job, summary = make_maps(make_job)
+    rows = TopStore(job.output).rows(0, 16)
+    assert rows.count.tolist() == [1, 0, 0, 1] * 4
+    assert (summary.stats["left_out"], summary.stats["boxes_per_frame"]) == (8, 1.0)
+    assert summary.stats["skipped"] == []
+    patches = make_job("patches", dataset="demo__linear").execute()
+    assert patches.stats["patches"] == 8
+    points = read_points(job.input("points"))
+    with pytest.raises(InputError, match=r"frame 1 of .* has no TOP map: it has no box"):
+        picture(points, TopStore(job.output), job.dataset.root, 1)
 
 
 def test_a_users_function_as_the_prior(run, user_prior):

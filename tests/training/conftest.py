@@ -6,7 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from socl_pipeline.settings import BceModelSettings, SoclModelSettings
+from socl_pipeline.settings import (
+    BceModelSettings,
+    SoclModelSettings,
+    TransTModelSettings,
+)
 from socl_pipeline.training import validation
 from socl_pipeline.training.trainer import Trainer
 
@@ -23,6 +27,22 @@ TINY = {
     "precision": "float32",
     "device": "cpu",
 }
+
+
+KINDS = {"socl": SoclModelSettings, "bce": BceModelSettings, "transt": TransTModelSettings}
+
+
+@pytest.fixture
+def tiny_transt():
+    """Changes over TINY: a TransT of one layer, with dropout, on windows of 64 px."""
+    return {
+        "kind": "transt",
+        "backbone": "squeezenet1_1",
+        "template": 32,
+        "window": 64,
+        "shape": {"width": 32, "heads": 2, "layers": 1, "feedforward": 32},
+        "augment": {},
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +82,7 @@ def trainer(patches, tmp_path):
 
     def make(folder="run", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)
-        kind = BceModelSettings if changes.get("kind") == "bce" else SoclModelSettings
-        settings = kind.model_validate(TINY | changes)
+        settings = KINDS[changes.get("kind", "socl")].model_validate(TINY | changes)
         return Trainer(settings, patches, tmp_path / folder, torch.device("cpu"))
 
     return make

@@ -61,6 +61,17 @@ def test_running_statistics_are_followed_once(step):
     assert network[1].num_batches_tracked == 3, "one for each chunk, in the second pass only"
 
 
+def test_the_second_pass_has_the_dropout_of_the_first(step):
+    """Else the gradient would be of another network than the loss."""
+    network = nn.Sequential(*small_network(), nn.Dropout(0.5))
+    seen = []
+    network.register_forward_hook(lambda module, images, features: seen.append(features.detach()))
+    step(network, 2)
+    first, second = seen[:3], seen[3:]
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert not torch.equal(first[0] == 0, first[2] == 0), "each part has its own"
+
+
 def test_frozen_statistics():
     network = small_network(norm=True)
     before = {k: v.clone() for k, v in network.state_dict().items()}

@@ -11,16 +11,21 @@ from socl_pipeline.box_siam.objective import BoxObjective
 from socl_pipeline.models import build_backbone
 from socl_pipeline.patches.loader import load_batch
 from socl_pipeline.patches.patch_set import PatchSet
-from socl_pipeline.settings import BceModelSettings, SoclModelSettings
+from socl_pipeline.settings import BceModelSettings, SoclModelSettings, TransTModelSettings
 from socl_pipeline.socl.objective import SoclObjective
 from socl_pipeline.socl.prior import feature_grid
 from socl_pipeline.training.accumulation import backward
+from socl_pipeline.training.build import build_network, starting_backbone
 from socl_pipeline.training.network import Network
 from socl_pipeline.training.ranks import Ranks, distributed
+from socl_pipeline.transt.objective import TransTObjective
 
 WINDOW = 127
 CPU = torch.device("cpu")
-RUNS = (("socl", None), ("bce", None), ("socl", 1))
+RUNS = (("socl", None), ("bce", None), ("transt", None), ("socl", 1))
+# without dropout, which differs from rank to rank
+SHAPE = {"width": 32, "heads": 2, "layers": 1, "feedforward": 32, "dropout": 0}
+TRANST = {"kind": "transt", "backbone": "squeezenet1_1", "template": 32, "window": 64}
 
 
 class Exact(nn.Module):
@@ -30,8 +35,8 @@ class Exact(nn.Module):
         super().__init__()
         self.network = network.double()
 
-    def forward(self, images):
-        return self.network(images.double())
+    def forward(self, *images):
+        return self.network(*(i.double() for i in images))
 
 
 def gradients(folder, ranks, chunk, kind="socl"):
@@ -39,12 +44,17 @@ def gradients(folder, ranks, chunk, kind="socl"):
     torch.set_num_threads(1)
     patches = PatchSet(folder)
     backbone = build_backbone("alexnet_v1", 0)
-    if kind == "socl":
+    network = Network(backbone, None, "float32")
+    if kind == "transt":
+        settings = TransTModelSettings.model_validate(TRANST | {"shape": SHAPE})
+        objective = TransTObjective(settings, patches.size)
+        network = build_network(settings, starting_backbone(settings))
+    elif kind == "socl":
         grid = feature_grid(backbone.eval(), WINDOW)
         objective = SoclObjective(SoclModelSettings(window=WINDOW), grid, 0.3, patches.size)
     else:
         objective = BoxObjective(BceModelSettings(kind="bce", window=159), backbone, patches.size)
-    network = Exact(Network(backbone, None, "float32").train())
+    network = Exact(network.train())
     parallel = distributed(network, ranks, CPU)
     rows = [row for video in patches.videos.values() for row in video[:2]]
     part = ranks.part(len(rows) // 2)
@@ -71,7 +81,7 @@ def test_two_processes_do_as_one_with_the_whole_batch(patches, tmp_path, importa
     def seen(rank, kind, chunk):
         return torch.load(tmp_path / f"{rank}.{kind}.{chunk}.pt", weights_only=True)
 
-    for kind in ("socl", "bce"):
+    for kind in ("socl", "bce", "transt"):
         whole = gradients(tmp_path / "patches", Ranks(), None, kind)
         for rank in range(2):
             check_equal(seen(rank, kind, None), whole)

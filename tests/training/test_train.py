@@ -6,8 +6,11 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from socl_pipeline.errors import InputError
 from socl_pipeline.models import build_backbone, load_weights
+from socl_pipeline.trackers.build import build_tracker
 
 
 def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
@@ -36,6 +39,39 @@ def test_the_stage_writes_weights_and_metrics(make_job, raw_config):
         "grid": {"start": 39.5, "step": 8, "cells": 2},
     }
     assert not list(job.output.resolve().parent.rglob("*.pt")), "the checkpoint is gone"
+
+
+def test_a_transt_is_trained_on_true_boxes_and_tracks(make_job, raw_config, tiny_transt):
+    """From patches around boxes to a tracker that was built from nothing but the model's folder."""
+    model = tiny_transt | {"epochs": 2, "videos_per_batch": 2, "validation_videos": 0.25}
+    raw_config["models"] = {"tiny": model | {"device": "cpu", "precision": "float32"}}
+    raw_config["trackers"] = {"transt": {"kind": "transt", "model": "tiny", "device": "cpu"}}
+    names = {"dataset": "demo__boxes__wide", "tracker": "transt"}
+    raw_config["datasets"]["demo"]["points"] = {"sparse_box_every": 3}
+    for stage in ("points", "top_maps", "patches"):
+        make_job(stage, **names).execute()
+    job = make_job("train", **names)
+    stats = job.execute().stats
+    assert np.isfinite(stats["final_loss"]) and 0 <= stats["best"]["mean_iou"] <= 1
+    assert stats["best"]["box_error"] == pytest.approx(1 - stats["best"]["mean_iou"])
+    metrics = pq.read_table(job.output / "metrics.parquet")
+    assert {"ce", "l1", "giou", "iou", "box_iou", "kept"} <= set(metrics.column_names)
+    track = make_job("track", **names)
+    assert track.execute().stats
+    tracker = build_tracker(track.config.tracker("transt"), job.output)
+    weights, _ = load_weights(job.output / "weights.safetensors")
+    found = tracker._network.state_dict()
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], values) for name, values in weights.items())
+
+
+def test_narrow_patches_stop_a_transt_before_it_trains(make_job, raw_config, tiny_transt):
+    raw_config["models"] = {"tiny": tiny_transt}
+    raw_config["trackers"] = {}
+    for stage in ("points", "top_maps", "patches"):
+        make_job(stage, dataset="demo__boxes").execute()
+    with pytest.raises(InputError, match=r"patches\.context is 5, but a model of kind transt"):
+        make_job("train", dataset="demo__boxes").execute()
 
 
 def test_two_processes_train_and_one_writes(make_job, raw_config):

@@ -1,5 +1,5 @@
 rule train:
-    """Train a model with the soft contrastive loss."""
+    """Train a model on the packed patches."""
     input:
         "results/{dataset}/patches.summary.json",
     output:

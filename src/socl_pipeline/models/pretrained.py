@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.models.alexnet import AlexNetV1
@@ -69,13 +69,17 @@ def load_pretrained(backbone: Backbone, source: Path | Literal["imagenet"]) -> N
             missing, damaged or not of this network (the first key that is missing, unknown or of
             another shape is named). The backbone is then unchanged.
     """
-    origin = ORIGINS[type(backbone)]
+    fill_pretrained(backbone, source, ORIGINS[type(backbone)])
+
+
+def fill_pretrained(module: nn.Module, source: Path | Literal["imagenet"], origin: Origin) -> None:
+    """Fill any module whose weights are published at `origin`; see `load_pretrained`."""
     path = _published_file(origin) if source == "imagenet" else source
     state = {k: v for k, v in _read_state(path).items() if not k.startswith(origin.classifier)}
-    _check_state(backbone.state_dict(), state, path, origin.name)
+    _check_state(module.state_dict(), state, path, origin.name)
     if path.suffix == ".npz":
         _take_in_colours(state, path, origin)
-    backbone.load_state_dict(state, strict=False)  # all but the step counters is checked above
+    module.load_state_dict(state, strict=False)  # all but the step counters is checked above
 
 
 def _published_file(origin: Origin) -> Path:

@@ -17,14 +17,17 @@ from socl_pipeline.models.backbone import Backbone, Layer
 from socl_pipeline.models.colours import ImageNetColours
 
 
-class _BasicBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut."""
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut; `dilation` is of both."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+    expansion = 1  # channels out, over those in between
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        wide = {"padding": dilation, "dilation": dilation, "bias": False}
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, **wide)  # type: ignore[arg-type]
         self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, **wide)  # type: ignore[arg-type]
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.downsample: nn.Module | None = None
         if channels_in != channels_out:
@@ -34,6 +37,7 @@ class _BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, channels_out, H', W') of (N, channels_in, H, W)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = torch.relu(self.bn1(self.conv1(x)))
         return torch.relu(self.bn2(self.conv2(x)) + shortcut)
@@ -41,7 +45,7 @@ class _BasicBlock(nn.Module):
 
 def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
-        _BasicBlock(channels_in, channels_out, stride), _BasicBlock(channels_out, channels_out, 1)
+        BasicBlock(channels_in, channels_out, stride), BasicBlock(channels_out, channels_out, 1)
     )
 
 

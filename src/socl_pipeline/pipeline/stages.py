@@ -31,6 +31,7 @@ from socl_pipeline.settings import (
     OnBadFrame,
     TrackedBoxSettings,
 )
+from socl_pipeline.settings.derived import annotated_dataset
 from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
@@ -267,7 +268,12 @@ def _top_map_params(config: Config, names: Names) -> dict[str, Any]:
 
 def _top_map_inputs(config: Config, names: Names) -> dict[str, Target]:
     stages = ("points", "proposals") if config.top_maps.prior == "top" else ("points",)
-    return {stage: Target.of(stage, **names) for stage in stages}
+    inputs = {stage: Target.of(stage, **names) for stage in stages}
+    if (boxes := config.top_maps.pseudo_boxes) is not None:
+        config.boxes(boxes)  # an unknown one is an InputError
+        source = annotated_dataset(config, names["dataset"])
+        inputs["pseudo_boxes"] = Target.of("pseudo_boxes", dataset=source, boxes=boxes)
+    return inputs
 
 
 def _tables_or_code(config: Config, names: Names) -> dict[str, str]:
@@ -489,7 +495,7 @@ STAGES: dict[str, Stage] = {
             files=lambda job: _weights(job.config.model(job.names["model"])),
             watched=lambda config, names: _weights(config.model(names["model"])),
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),
-            help="Train a model with the soft contrastive loss.",
+            help="Train a model on the packed patches.",
         ),
         Stage(
             name="track",

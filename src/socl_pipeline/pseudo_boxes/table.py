@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -80,9 +81,21 @@ def published(pieces: pa.Table) -> pa.Table:
     return plain.cast(SCHEMA).unify_dictionaries()
 
 
-def read_pseudo_boxes(path: Path) -> pa.Table:
-    """Read a table of pseudo boxes. Raises InputError if the file is not one."""
+def read_pseudo_boxes(path: Path, video: str | None = None) -> pa.Table:
+    """Read a table of pseudo boxes, or the rows of a video. Raises InputError if it is none."""
+    chosen = None if video is None else pc.field("video") == video
     try:
-        return pq.read_table(path, schema=SCHEMA)
+        return pq.read_table(path, schema=SCHEMA, filters=chosen)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: not a readable table of pseudo boxes ({error})") from None
+
+
+def read_video_boxes(path: Path, video: str) -> dict[int, NDArray[np.floating]]:
+    """Return the boxes (4,) of a video by frame; frames without one are not among them.
+
+    Raises InputError if the file is no table of pseudo boxes.
+    """
+    table = read_pseudo_boxes(path, video)
+    table = table.filter(pc.is_valid(table["x"]))
+    boxes = np.stack([table[c].to_numpy().astype(np.float64) for c in "xywh"], axis=1)
+    return dict(zip(table["frame"].to_pylist(), boxes, strict=True))

@@ -12,7 +12,7 @@ from socl_pipeline.annotation.table import frame_rows, true_boxes
 from socl_pipeline.errors import InputError
 from socl_pipeline.report.pictures import Image, png
 from socl_pipeline.report.top_examples import top_strip
-from socl_pipeline.top.store.store import STATUS_MEANINGS, TopStore
+from socl_pipeline.top.store.store import SCORED, STATUS_MEANINGS, TopStore
 
 FRAME_RATE = 10  # of videos made here, frames a second: slow enough to look at each
 # MPEG-4 is in every build of OpenCV's wheels; players that refuse it show .avi with Motion JPEG
@@ -27,8 +27,9 @@ def picture(table: pa.Table, store: TopStore, root: Path, row: int) -> Image:
     """
     (frame,) = frame_rows(table.slice(row, 1), root)
     if not store.group["count"][row]:
-        meaning = STATUS_MEANINGS[int(store.group["status"][row])]
-        raise InputError(f"frame {frame.frame} of {frame.video} has no TOP map: it is {meaning}")
+        status = int(store.group["status"][row])
+        meaning = "it has no box" if status == SCORED else f"it is {STATUS_MEANINGS[status]}"
+        raise InputError(f"frame {frame.frame} of {frame.video} has no TOP map: {meaning}")
     box = true_boxes(table.slice(row, 1))[0]
     truth = None if np.isnan(box[0]) else box
     return top_strip(frame.read(), frame.point, truth, store, row)

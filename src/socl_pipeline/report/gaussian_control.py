@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from socl_pipeline.annotation.table import true_boxes, video_codes
 from socl_pipeline.boxes import centers, iou
+from socl_pipeline.settings.top import PSEUDO
 from socl_pipeline.statistics import Estimate
 from socl_pipeline.top.evaluation import (
     LEVELS,
@@ -90,6 +91,8 @@ class PriorTest:
     @property
     def name(self) -> str:
         """What the report calls the prior."""
+        if self.prior.startswith(PSEUDO):
+            return f"The prior of pseudo boxes ({self.prior.removeprefix(PSEUDO)})"
         return NAMES.get(self.prior, self.prior)
 
     @property

@@ -75,8 +75,9 @@ def _first(ranking: Sequence[Row]) -> str:
     return f"{ranking[0]['tracker']} is first with an AUC of {ranking[0]['auc']:.3f}"
 
 
-# What training watches that lies between 0 and 1, by its column: of kind socl, of kind bce.
-SHARES = {"accuracy": "accuracy", "coverage": "mask coverage", "hit": "hits", "kept": "pairs kept"}
+# What training watches that lies between 0 and 1, by its column: of kinds socl, bce and transt.
+SHARES = {"accuracy": "accuracy", "coverage": "mask coverage", "hit": "hits"}
+SHARES |= {"box_iou": "box IoU", "kept": "pairs kept"}
 
 
 def training_section(name: str, model: Path, summary: Summary, palette: Sequence[str]) -> Row:
@@ -96,15 +97,16 @@ def training_section(name: str, model: Path, summary: Summary, palette: Sequence
         ),
     ]
     if validation.get("step"):
-        hits = {"hit rate": validation["hit_rate"]}
+        boxes = "mean_iou" in validation
+        label = "box IoU" if boxes else "hit rate"
         plots.append(
             (
-                "hit rate on held-out videos",
+                f"{label} on held-out videos",
                 loss_plot(
                     validation["step"],
-                    hits,
-                    "Held-out clicks found",
-                    ylabel="Hit rate (within 16 px)",
+                    {label: validation["mean_iou" if boxes else "hit_rate"]},
+                    "Boxes of held-out pairs" if boxes else "Held-out clicks found",
+                    ylabel="Mean box IoU" if boxes else "Hit rate (within 16 px)",
                     smoothing=0,
                     colors=palette,
                 ),
@@ -115,6 +117,7 @@ def training_section(name: str, model: Path, summary: Summary, palette: Sequence
             figure.axes[0].set_ylim(-0.02, 1.02)
     return {
         "name": name,
+        "kind": summary.recipe.params["kind"],
         "stats": summary.stats,
         "held_out": len(summary.stats["held_out_videos"]),
         "figures": [

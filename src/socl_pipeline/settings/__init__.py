@@ -14,6 +14,7 @@ from socl_pipeline.settings.datasets import (
 )
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.errors import validated
+from socl_pipeline.settings.models import AnyModelSettings
 from socl_pipeline.settings.pseudo_boxes import (
     BoxQualitySettings,
     InterpolatedBoxSettings,
@@ -42,9 +43,9 @@ from socl_pipeline.settings.trackers import (
     OpenCVTrackerSettings,
     SiamFCTrackerSettings,
     TrackerSettings,
+    TransTTrackerSettings,
 )
 from socl_pipeline.settings.training import (
-    AnyModelSettings,
     AugmentSettings,
     BackboneName,
     BceModelSettings,
@@ -52,6 +53,7 @@ from socl_pipeline.settings.training import (
     PatchSettings,
     SoclModelSettings,
 )
+from socl_pipeline.settings.transt_model import TransTModelSettings
 
 __all__ = [
     "AnyModelSettings",
@@ -87,6 +89,8 @@ __all__ = [
     "TopMapSettings",
     "TrackedBoxSettings",
     "TrackerSettings",
+    "TransTModelSettings",
+    "TransTTrackerSettings",
     "VariantSettings",
     "ViewSettings",
     "expand",

@@ -18,6 +18,7 @@ from socl_pipeline.settings.derived import (
     split_name,
 )
 from socl_pipeline.settings.errors import nearest, validated
+from socl_pipeline.settings.models import AnyModelSettings
 from socl_pipeline.settings.pseudo_boxes import BoxQualitySettings, PseudoBoxSettings
 from socl_pipeline.settings.section import OwnName, Section
 from socl_pipeline.settings.tables import (
@@ -28,7 +29,7 @@ from socl_pipeline.settings.tables import (
 )
 from socl_pipeline.settings.top import ProposalSettings, TopMapSettings, ViewSettings
 from socl_pipeline.settings.trackers import TrackerSettings
-from socl_pipeline.settings.training import AnyModelSettings, BceModelSettings, PatchSettings
+from socl_pipeline.settings.training import BceModelSettings, PatchSettings
 
 
 class ReportSettings(Section):
@@ -93,12 +94,27 @@ class Config(Section):
             raise ValueError(
                 f"tables.cf_tracker: {given.cf_tracker!r} must be of kind eco and name a model"
             )
+        self._refer("tables.transt_tracker", "tracker", given.transt_tracker, self.trackers)
         self._refer("tables.dataset", "dataset", given.dataset, self.datasets)
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
         for name in self.datasets:
-            self.for_dataset(name)
+            self._refuse_circle(name, self.for_dataset(name).top_maps)
         return self
+
+    def _refuse_circle(self, name: str, top_maps: TopMapSettings) -> None:
+        """Raise ValueError if a dataset's boxes are to be made by a model that learns from them."""
+        boxes = top_maps.pseudo_boxes
+        if boxes is None:
+            return
+        self._refer("top_maps.prior", "entry of pseudo_boxes", boxes, self.pseudo_boxes)
+        tracker = getattr(self.pseudo_boxes[boxes], "tracker", None)
+        if tracker is not None and getattr(self.tracker(tracker), "model", None) is not None:
+            raise ValueError(
+                f"datasets.{name}: `prior: {top_maps.prior}` runs a model that would be trained on "
+                "these very boxes; set the prior in a variant of variants.datasets, and the model "
+                "is that of the dataset without the variant"
+            )
 
     @staticmethod
     def _refer(key: str, what: str, name: str | None, known: Mapping[str, Any]) -> None:
@@ -116,12 +132,19 @@ class Config(Section):
     def tracker(self, name: str) -> TrackerSettings:
         """Return a declared or derived tracker, `normalize` filled in.
 
-        Raises InputError if there is none, or if it correlates otherwise than its model learnt.
+        Raises InputError if there is none, if it cannot run its model, or if it correlates
+        otherwise than its model learnt.
         """
         tracker = derived_tracker(self, name)
+        found = getattr(tracker, "model", None)
+        model = self.model(found) if found else None
+        if model is not None and (model.kind == "transt") != (tracker.kind == "transt"):
+            raise InputError(
+                f"tracker {name!r}: is of kind {tracker.kind}, but its model of kind {model.kind}; "
+                "trackers of kind transt run models of that kind, and no others do"
+            )
         if tracker.kind != "siamfc":
             return tracker
-        model = self.model(tracker.model) if tracker.model else None
         plain = isinstance(model, BceModelSettings) and model.similarity == "correlation"
         learnt: Literal["none", "cell"] = "none" if plain else "cell"
         if isinstance(model, BceModelSettings) and tracker.normalize not in (None, learnt):

@@ -16,9 +16,10 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.presets import overlay
 from socl_pipeline.settings.datasets import DatasetSettings
 from socl_pipeline.settings.errors import kind_of, nearest, validated
+from socl_pipeline.settings.models import AnyModelSettings
 from socl_pipeline.settings.tables import Delta, packaged_tables
 from socl_pipeline.settings.trackers import TrackerSettings
-from socl_pipeline.settings.training import AnyModelSettings, ModelSettings
+from socl_pipeline.settings.training import ModelSettings
 
 if TYPE_CHECKING:
     from socl_pipeline.settings.config import Config
@@ -46,6 +47,17 @@ def derived_dataset(config: "Config", name: str) -> DatasetSettings:
     for variant in variants:
         raw = overlay(raw, _dataset_delta(config, variant, name))
     return validated(DatasetSettings, raw, f"dataset {name!r}") if variants else entry
+
+
+def annotated_dataset(config: "Config", name: str) -> str:
+    """Return the name of a dataset without the variants that override how patches are made.
+
+    What is left says which frames are annotated and how: what pseudo boxes are made of. So the
+    boxes of all such variants are made once. Raises InputError for an unknown name.
+    """
+    base, variants = split_name(name)
+    kept = [v for v in variants if "overrides" not in _dataset_delta(config, v, name)]
+    return derived_name(base, *kept)
 
 
 def derived_model(config: "Config", name: str) -> AnyModelSettings:

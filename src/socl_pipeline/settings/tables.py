@@ -16,7 +16,7 @@ from socl_pipeline.settings.section import Name, OwnName, Section
 
 Delta = dict[str, Any]
 Metric = Literal["auc", "precision", "mean_iou"]
-TrackerRole = Literal["siam", "cf"]
+TrackerRole = Literal["siam", "cf", "transt"]
 
 
 class VariantSettings(Section):
@@ -47,8 +47,8 @@ class RowSettings(ColumnSettings):
 
     tracker: TrackerRole = Field(
         "siam",
-        description="Which tracker it varies: `tables.tracker` or `tables.cf_tracker`. A config "
-        "without the latter leaves such rows out.",
+        description="Which tracker it varies: `tables.tracker`, `tables.cf_tracker` or "
+        "`tables.transt_tracker`. A config without one of the latter leaves such rows out.",
     )
     columns: tuple[ColumnSettings, ...] | None = Field(
         None, description="Instead of the table's; an empty list: one figure for the whole row."
@@ -115,6 +115,9 @@ class TablesSettings(Section):
     )
     cf_tracker: OwnName | None = Field(
         None, description="In `trackers`; none: the first of kind eco on a model, if there is one."
+    )
+    transt_tracker: OwnName | None = Field(
+        None, description="The same of kind transt, which Tables 5 and 7 vary."
     )
     dataset: OwnName | None = Field(None, description="Of `snakemake table_1`; none: the first.")
     benchmarks: tuple[OwnName, ...] | None = Field(

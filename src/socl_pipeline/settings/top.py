@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from socl_pipeline.settings.section import Section
 
+PSEUDO = "pseudo_boxes/"  # what the name of a prior of pseudo boxes begins with
+
 
 class ViewSettings(Section):
     """Where windows are searched and judged: nested crops around the click, or the whole frame."""
@@ -113,9 +115,11 @@ class TopMapSettings(Section):
 
     prior: str = Field(
         "top",
-        pattern=r"^(top|gaussian|boxes|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        pattern=r"^(top|gaussian|boxes|pseudo_boxes/[a-z0-9]+(_[a-z0-9]+)*"
+        r"|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
         description="Where the scored boxes come from: top (the paper), gaussian (control), boxes "
-        "(upper bound, Box-Siam), or package.module:function of your own; see docs/method.md.",
+        "(upper bound, Box-Siam), pseudo_boxes/NAME (an entry of `pseudo_boxes`; frames without a "
+        "box are left out), or package.module:function of your own; see docs/method.md.",
     )
     gaussian_sigma: float = Field(
         0.1, gt=0, description="Of prior gaussian: over the root of the frame's area."
@@ -141,3 +145,8 @@ class TopMapSettings(Section):
         description="Frames to a file of each array: the unit of a task and a restart. "
         "Changing it reruns nothing; a store that is half built keeps its own.",
     )
+
+    @property
+    def pseudo_boxes(self) -> str | None:
+        """The entry of `pseudo_boxes` that is the prior; None for other priors."""
+        return self.prior.removeprefix(PSEUDO) if self.prior.startswith(PSEUDO) else None

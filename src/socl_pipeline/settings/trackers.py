@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.section import Name, Section
 from socl_pipeline.settings.training import BackboneName, Weights, check_published
+from socl_pipeline.settings.transt import TrunkName, WeightsFile
 
 
 class SiamFCTrackerSettings(Section):
@@ -77,5 +78,32 @@ class EcoTrackerSettings(EcoSettings):
         return self
 
 
-AnyTrackerSettings = SiamFCTrackerSettings | OpenCVTrackerSettings | EcoTrackerSettings
+class TransTTrackerSettings(Section):
+    """A TransT tracker: a model of kind transt (SoCL-TransT), or a published checkpoint."""
+
+    kind: Literal["transt"]
+    model: Name | None = Field(None, description="A name in `models`.")
+    weights: WeightsFile | None = Field(
+        None, description="A checkpoint of the whole network as TransT's authors publish it."
+    )
+    trunk: TrunkName | None = Field(None, description="Of an untrained network.")
+    seed: int = Field(0, ge=0, description="Of the untrained network.")
+    window: float = Field(
+        0.49, ge=0, le=1, description="Share of the Hann window in the score (TransT)."
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="Of the network; bf16 is faster where the device computes in it."
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "TransTTrackerSettings":
+        if sum(given is not None for given in (self.model, self.weights, self.trunk)) != 1:
+            raise ValueError("give one of model, weights (a checkpoint) and trunk (untrained)")
+        return self
+
+
+AnyTrackerSettings = (
+    SiamFCTrackerSettings | OpenCVTrackerSettings | EcoTrackerSettings | TransTTrackerSettings
+)
 TrackerSettings = Annotated[AnyTrackerSettings, Field(discriminator="kind")]

@@ -1,23 +1,24 @@
 """Stages `patches` and `train`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from socl_pipeline.settings.datasets import expand
 from socl_pipeline.settings.section import Section
 from socl_pipeline.top.maps import AUTO_GAIN
 
 BackboneName = Literal["alexnet_v1", "resnet18", "squeezenet1_1"]
-PUBLISHED: tuple[BackboneName, ...] = ("resnet18", "squeezenet1_1")
+UNPUBLISHED: tuple[BackboneName, ...] = ("alexnet_v1",)
 
 
-def check_published(backbone: BackboneName, weights: Path | Literal["imagenet"] | None) -> None:
+def check_published(backbone: str, weights: Path | Literal["imagenet"] | None) -> None:
     """Raise ValueError if ImageNet weights are asked for that nobody has published."""
-    if weights == "imagenet" and backbone not in PUBLISHED:
+    if weights == "imagenet" and backbone in UNPUBLISHED:
+        known = (n for n in get_args(BackboneName) if n not in UNPUBLISHED)
         raise ValueError(
-            f"weights: imagenet is for {' and '.join(PUBLISHED)}, not for {backbone}; leave it out"
+            f"weights: imagenet is for {' and '.join(known)}, not for {backbone}; leave it out"
         )
 
 
@@ -95,7 +96,9 @@ class ModelSettings(Section):
         "negatives still come from the whole batch, batch norms see one part. None: one part.",
     )
     epochs: int = Field(1000, gt=0, description="One pair a video an epoch (paper: 1000 / 500).")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="Paper 4.1; sgd: momentum 0.9.")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adam", description="Paper 4.1; adamw: TransT's; sgd: momentum 0.9."
+    )
     lr: float = Field(3e-4, gt=0, description="Paper 4.1.")
     lr_decay_epochs: tuple[int, ...] = Field((500,), description="Epochs at which lr is cut by 10.")
     lr_final: float | None = Field(
@@ -234,14 +237,3 @@ class BceModelSettings(ModelSettings):
         description="correlation: of features, times 0.001, as published; trackers then need "
         "normalize: none. cosine: ten times the mean cosine, for normalize: cell (our choice).",
     )
-
-
-def _kind(raw: Any) -> Any:
-    """Return the kind of a model, which is socl if it is left out."""
-    return raw.get("kind", "socl") if isinstance(raw, dict) else getattr(raw, "kind", None)
-
-
-AnyModelSettings = Annotated[
-    Annotated[SoclModelSettings, Tag("socl")] | Annotated[BceModelSettings, Tag("bce")],
-    Discriminator(_kind),
-]

@@ -1,6 +1,6 @@
 """What a table needs: for each of its cells a dataset and the trackers of all seeds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from socl_pipeline.settings.derived import derived_name, simplest
 from socl_pipeline.settings.tables import TrackerRole
 
 HOURS = "hours"
+_KINDS: dict[TrackerRole, str] = {"siam": "siamfc", "cf": "eco", "transt": "transt"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,17 @@ def table_cells(config: Config, dataset: str, table: str) -> list[Cell]:
         for column in _columns(config, settings, row)
     ]
     if not cells:
-        raise InputError(f"{table} compares trackers of kind eco: name one on a model in trackers")
+        kinds = " and ".join(missing_kinds(settings, cells))
+        raise InputError(
+            f"{table} compares trackers of kind {kinds}: name one on a model in trackers"
+        )
     return cells
+
+
+def missing_kinds(table: TableSettings, cells: Sequence[Cell]) -> list[str]:
+    """Return the kinds of trackers that rows of a table wait for: those that have no cells."""
+    made = {cell.row for cell in cells}
+    return sorted({_KINDS[row.tracker] for row in table.rows if row.label not in made})
 
 
 def unchanged_trackers(config: Config, table: TableSettings) -> list[tuple[str, ...]]:
@@ -77,11 +87,18 @@ def base_tracker(config: Config) -> str:
 
 
 def _base(config: Config, role: TrackerRole) -> str | None:
-    """Return the tracker that rows of a role vary; none for `cf` where the config has none."""
+    """Return the tracker that rows of a role vary; none where the config has none but `siam`."""
     if role == "siam":
         return base_tracker(config)
-    first = (n for n, t in config.trackers.items() if t.kind == "eco" and t.model is not None)
-    return config.tables.cf_tracker or next(first, None)
+    named = {"cf": config.tables.cf_tracker, "transt": config.tables.transt_tracker}[role]
+    return named or next(
+        (
+            name
+            for name, tracker in config.trackers.items()
+            if tracker.kind == _KINDS[role] and getattr(tracker, "model", None) is not None
+        ),
+        None,
+    )
 
 
 def table_benchmarks(config: Config) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from math import isfinite
 
 from socl_pipeline.settings import PaperFigures, TableSettings
 from socl_pipeline.settings.derived import derived_name, split_name
-from socl_pipeline.tables.cells import Cell
+from socl_pipeline.tables.cells import Cell, missing_kinds
 from socl_pipeline.tables.results import METRICS, Result
 
 NOT_COMPARABLE = (
@@ -144,7 +144,10 @@ def _left_out(settings: TableSettings, results: Sequence[Result]) -> list[str]:
     missing = [row.label for row in settings.rows if row.label not in made]
     if not missing:
         return []
-    return [f"Left out, as no tracker of kind eco on a model is configured: {', '.join(missing)}."]
+    kinds = " or ".join(missing_kinds(settings, [r.cell for r in results]))
+    return [
+        f"Left out, as no tracker of kind {kinds} on a model is configured: {', '.join(missing)}."
+    ]
 
 
 def markdown_rows(grid: Grid) -> Iterator[str]:

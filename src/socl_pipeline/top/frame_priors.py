@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from socl_pipeline.annotation.table import FrameRow
-from socl_pipeline.boxes import FloatArray
+from socl_pipeline.boxes import FloatArray, clip_boxes
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pseudo_boxes.table import read_video_boxes
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.objectness.model import load_objectness
 from socl_pipeline.top.priors import FrameInfo, Prior, ScoredBoxes, load_prior
@@ -25,11 +27,14 @@ def frame_prior(job: Job, start: int = 0, stop: int = 0) -> FramePrior:
     """Return the prior that the job's config names, for the rows start to stop - 1.
 
     It is a function of a row and its number. Raises InputError if the prior needs a file or a
-    function that is not there; the function raises InputError for a frame that it cannot use.
+    function that is not there; the function raises InputError for a frame that it cannot use, and
+    returns no box for one that is to be left out.
     """
     settings = job.config.top_maps
     if settings.prior == "top":
         return _TopPrior(job, start, stop)
+    if settings.pseudo_boxes is not None:
+        return _PseudoBoxes(job.input("pseudo_boxes").resolve())
     prior = load_prior(settings)
     return _BoxedFrames(job, prior) if settings.prior == "boxes" else _unboxed(prior)
 
@@ -103,6 +108,24 @@ def _unboxed(prior: Prior) -> FramePrior:
         return prior(row.read(), row.point, FrameInfo(row.video, row.frame))
 
     return scored
+
+
+class _PseudoBoxes:
+    """Boxes of stage `pseudo_boxes`, each with score 1; none where there is none in the frame."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.video = ""
+        self.boxes: dict[int, FloatArray] = {}
+
+    def __call__(self, number: int, row: FrameRow) -> ScoredBoxes:
+        height, width = row.read().shape[:2]  # a broken frame is found here, as with other priors
+        if row.video != self.video:
+            self.video, self.boxes = row.video, read_video_boxes(self.path, row.video)
+        found = self.boxes.get(row.frame, np.empty((0, 4)))
+        boxes = clip_boxes(found.reshape(-1, 4), width, height)
+        boxes = boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0]
+        return boxes, np.ones(len(boxes))
 
 
 class _BoxedFrames:

@@ -118,6 +118,8 @@ def _score_frame(
     rows: TopRows, i: int, row: FrameRow, scored: ScoredBoxes, settings: TopMapSettings
 ) -> None:
     boxes, scores = scored
+    if not len(boxes):  # left out: its count stays 0
+        return
     rows.boxes[i, : len(boxes)], rows.scores[i, : len(scores)] = boxes, scores
     rows.count[i] = len(boxes)
     rows.extents[i] = top_extent(boxes, scores)
@@ -131,11 +133,11 @@ def _score_frame(
 def _statistics(path: Path) -> dict[str, Any]:
     store = TopStore(path)
     count, extents = store.column("count"), store.column("extents")
-    good = store.column("status") == SCORED
+    good = count > 0
     skipped = skipped_frames(store, path)
     return {
         "frames": len(count),
-        "left_out": len(skipped),
+        "left_out": int((~good).sum()),  # those that cannot be read and those without a box
         "boxes_per_frame": round(float(count[good].mean()), 2) if good.any() else 0.0,
         "median_extent_px": round(float(np.median(extents[good])), 2) if good.any() else 0.0,
         "skipped": skipped,

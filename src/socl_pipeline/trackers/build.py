@@ -18,11 +18,16 @@ from socl_pipeline.settings import (
     EcoTrackerSettings,
     OpenCVTrackerSettings,
     SiamFCTrackerSettings,
+    TransTTrackerSettings,
 )
+from socl_pipeline.settings.transt import TrunkName
 from socl_pipeline.trackers.base import Correctable
 from socl_pipeline.trackers.eco.eco import Eco
 from socl_pipeline.trackers.opencv import OpenCVTracker
 from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
+from socl_pipeline.trackers.transt import TransTTracker
+from socl_pipeline.transt.checkpoint import Trained, build_network, load_network, load_published
+from socl_pipeline.transt.network import TransTShape
 
 WEIGHTS_FILE = "weights.safetensors"  # in the folder of a trained model
 
@@ -32,6 +37,9 @@ def build_tracker(settings: AnyTrackerSettings, model: Path | None) -> Correctab
     if isinstance(settings, OpenCVTrackerSettings):
         return OpenCVTracker(settings.name)
     device = choose_device(settings.device)
+    if isinstance(settings, TransTTrackerSettings):
+        trained = _transt(settings, model)
+        return TransTTracker(trained, device, settings.precision, settings.window)
     backbone = _network(settings, model)
     if isinstance(settings, EcoTrackerSettings):
         return Eco(settings, backbone, device)
@@ -50,6 +58,33 @@ def _network(
     return untrained_backbone(settings.backbone, settings.seed, settings.weights)
 
 
+def _transt(settings: TransTTrackerSettings, model: Path | None) -> Trained:
+    if model is not None:
+        return load_transt(model)
+    if settings.weights is not None:
+        return load_published_transt(settings.weights)
+    assert settings.trunk is not None  # the settings want one of the three
+    return untrained_transt(settings.trunk, settings.seed)
+
+
+@functools.lru_cache(maxsize=2)
+def load_transt(model: Path) -> Trained:
+    """Return the trained TransT of a model folder, in evaluation mode."""
+    return load_network(model / WEIGHTS_FILE)
+
+
+@functools.lru_cache(maxsize=2)
+def load_published_transt(path: Path) -> Trained:
+    """Return the TransT of a published checkpoint, in evaluation mode."""
+    return load_published(path)
+
+
+@functools.lru_cache(maxsize=2)
+def untrained_transt(trunk: TrunkName, seed: int) -> Trained:
+    """Return a TransT of full shape with random weights, in evaluation mode."""
+    return Trained(build_network(trunk, TransTShape(), seed).eval())
+
+
 @functools.lru_cache(maxsize=4)
 def untrained_backbone(
     name: BackboneName, seed: int, weights: Path | Literal["imagenet"] | None
@@ -66,6 +101,10 @@ def load_backbone(model: Path) -> Backbone:
     """Return the trained backbone of a model folder, in evaluation mode."""
     path = model / WEIGHTS_FILE
     weights, metadata = load_weights(path)
+    if "transt" in metadata:
+        raise InputError(
+            f"{path}: is a whole TransT, no backbone; only a tracker of its kind runs it"
+        )
     name = metadata.get("backbone", "")
     if name not in get_args(BackboneName):
         raise InputError(f"{path}: its metadata names no known backbone ({name!r}); train again")

@@ -86,15 +86,20 @@ def _in_two_passes(
     def encode(part: slice) -> dict[str, Tensor]:
         return objective.encode(network, batch.of_videos(part), part_of(own, part))
 
+    states = []  # the second pass has the dropout of the first
     with torch.no_grad(), running_statistics_frozen(network):
-        first = [encode(part) for part in parts]
+        first = []
+        for part in parts:
+            states.append(_random_state(batch.images.device))
+            first.append(encode(part))
     kept = {name: torch.cat([e[name] for e in first]) for name in first[0]}
     for tensor in kept.values():
         tensor.requires_grad_(tensor.is_floating_point())
     count = len(next(iter(everything.values())))
     loss, watched = objective.loss(ranks.gather(kept, count), everything)
     loss.backward()
-    for part in parts:
+    for part, state in zip(parts, states, strict=True):
+        _restore(state, batch.images.device)
         with _without_exchange(network) if part is not parts[-1] else nullcontext():
             again = encode(part)
             names = [n for n, t in again.items() if t.requires_grad and kept[n].grad is not None]
@@ -102,6 +107,18 @@ def _in_two_passes(
                 [again[n] for n in names], [_gradient(kept[n])[part] for n in names]
             )
     return loss, watched
+
+
+def _random_state(device: torch.device) -> Tensor:
+    """Return the state of the generator that dropout on a device draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _restore(state: Tensor, device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 def _gradient(tensor: Tensor) -> Tensor:

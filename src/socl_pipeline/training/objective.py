@@ -14,7 +14,7 @@ class Objective(Protocol):
     """A loss in two parts: what each video is turned into, and what the batch makes of that.
 
     Nothing is random but the draws, so any part of a batch (a chunk, a rank's share) sees the
-    same numbers as it would within the whole.
+    same numbers as it would within the whole; a network's dropout is seeded by the step.
     """
 
     def draw(self, videos: int, rng: np.random.Generator) -> Draws:
@@ -24,8 +24,9 @@ class Objective(Protocol):
     def encode(self, network: nn.Module, batch: PatchBatch, draws: Draws) -> dict[str, Tensor]:
         """Return what the loss needs of n videos: tensors whose first dimension is n.
 
-        network: images (2n, 3, w, w), 0..255, to features (2n, C, H, W). batch: 2n patches, rows
-        2i and 2i + 1 of one video. What is only watched carries no gradient.
+        network: images (2n, 3, w, w), 0..255, to features (2n, C, H, W), or what else a kind of
+        model trains. batch: 2n patches, rows 2i and 2i + 1 of one video. What is only watched
+        carries no gradient.
         """
         ...
 

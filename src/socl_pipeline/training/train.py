@@ -1,9 +1,9 @@
-"""Stage `train`: learn a backbone from packed patches.
+"""Stage `train`: learn a backbone, or a whole TransT, from packed patches.
 
-The artifact is a folder: `weights.safetensors` (the weights that localised held-out clicks best;
-the last ones if nothing is held out), `config.json` (the model's settings, and how its TOP maps
-were rendered from the kept boxes), `metrics.parquet` (one row a step), `validation.parquet` (one
-row a validation) and `tensorboard/`.
+The artifact is a folder: `weights.safetensors` (the weights that localised held-out clicks, or
+fitted held-out boxes, best; the last ones if nothing is held out), `config.json` (the model's
+settings, and how its TOP maps were rendered from the kept boxes), `metrics.parquet` (one row a
+step), `validation.parquet` (one row a validation) and `tensorboard/`.
 """
 
 import json
@@ -30,11 +30,14 @@ from socl_pipeline.pipeline.artifact import (
 )
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.settings import AnyModelSettings
+from socl_pipeline.settings import AnyModelSettings, TransTModelSettings
 from socl_pipeline.training.build import top_rendering
 from socl_pipeline.training.launch import launch, process_count
 from socl_pipeline.training.ranks import Ranks
 from socl_pipeline.training.trainer import Trainer
+from socl_pipeline.transt.checkpoint import metadata as transt_metadata
+from socl_pipeline.transt.geometry import require_context
+from socl_pipeline.transt.network import TransTShape
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Task:
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Train a model; returns what it was trained on and how it ended."""
     settings = job.config.model(job.names["model"])
+    if isinstance(settings, TransTModelSettings):
+        require_context(settings, job.input_summary("patches").recipe.params["context"])
     path.mkdir(parents=True, exist_ok=True)
     threads = max(1, min(job.workers or 1, os.cpu_count() or 1))
     task = Task(settings, job.input("patches").resolve(), path, threads, job.recipe.metadata())
@@ -100,20 +105,27 @@ def _write(task: Task, trainer: Trainer) -> None:
     trainer.history.write(folder / "metrics.parquet")
     with atomic_path(folder / "validation.parquet") as temporary:
         pq.write_table(pa.Table.from_pylist(trainer.state.validation), temporary)
-    metadata = {"backbone": settings.backbone, "model": canonical_json(settings.model_dump())}
+    metadata = {"model": canonical_json(settings.model_dump())} | _network_metadata(settings)
     save_weights(
         trainer.best_backbone(), folder / "weights.safetensors", metadata | dict(task.metadata)
     )
 
 
+def _network_metadata(settings: AnyModelSettings) -> dict[str, str]:
+    """Return what a tracker builds the network from."""
+    if isinstance(settings, TransTModelSettings):
+        shape = TransTShape(**settings.shape.model_dump())
+        return transt_metadata(settings.backbone, shape, settings.template, settings.window)
+    return {"backbone": settings.backbone}
+
+
 def _statistics(trainer: Trainer) -> dict[str, Any]:
-    best = min(trainer.state.validation[1:], key=lambda v: v["mean_error_px"], default={})
     return {
         "train_videos": len(trainer.train_videos),
         "held_out_videos": trainer.held_out,
         "steps": len(trainer.history),
         "final_loss": trainer.history.column("loss")[-1],
         "top_clip": maps["clip"] if (maps := top_rendering(trainer.objective)) else None,
-        "best": json.loads(canonical_json(best)),
+        "best": json.loads(canonical_json(trainer.state.best)),
         "parameters": sum(p.numel() for p in trainer.backbone.parameters()),
     }

@@ -30,13 +30,18 @@ from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.settings import AnyModelSettings
 from socl_pipeline.training.accumulation import backward
-from socl_pipeline.training.build import build_network, build_objective, starting_backbone
+from socl_pipeline.training.build import (
+    build_network,
+    build_objective,
+    build_validation,
+    starting_backbone,
+)
 from socl_pipeline.training.history import History, Row, first_not_finite
-from socl_pipeline.training.network import learning_rate, make_optimizer
+from socl_pipeline.training.network import learning_rate, make_optimizer, set_learning_rate
 from socl_pipeline.training.objective import Objective
 from socl_pipeline.training.ranks import Ranks, distributed
 from socl_pipeline.training.split import split_videos
-from socl_pipeline.training.validation import LocalisationPairs, Searching, draw_pairs, localisation
+from socl_pipeline.training.validation import Validation
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +52,14 @@ STEPS_BETWEEN_FETCHES = 20  # of an accelerator, which would otherwise idle at e
 
 @dataclass
 class State:
-    """How far a run is: the epoch, the steps done in it, and the best error on held-out clicks."""
+    """How far a run is: the epoch, the steps done in it, and what was measured on held-out videos.
+
+    best: of the validations after training began, that of the best weights.
+    """
 
     epoch: int = 0
     index: int = 0
-    best_error_px: float = math.inf
+    best: Row = field(default_factory=dict)
     validation: list[Row] = field(default_factory=list)
 
 
@@ -90,8 +98,6 @@ class Trainer:
             self.network.backbone.compile()
         self._parallel = distributed(self.network, self.ranks, device)
         self.optimizer = make_optimizer(self.network, settings)
-        cosine = getattr(settings, "similarity", "cosine") == "cosine"
-        self._searching = Searching(device, settings.precision, cosine)
         self.checkpoint = work / "checkpoint.pt"
         self.best: dict[str, Tensor] = {}
         self.state, self.history = State(), History()
@@ -114,28 +120,29 @@ class Trainer:
         writer: None on ranks that do not lead.
         """
         settings, state = self.settings, self.state
-        pairs = None
+        validation = None
         if self.held_out and self.ranks.leads:
-            pairs = draw_pairs(self.patches, self.held_out, settings.max_gap, settings.seed)
+            validation = build_validation(
+                settings, self.objective, self.patches, self.held_out, self.device
+            )
             if not state.validation:
-                self._validate(pairs, writer)
+                self._validate(validation, writer)
         while state.epoch < settings.epochs:
             self._epoch(progress, writer)
             state.epoch, state.index = state.epoch + 1, 0
             last = state.epoch == settings.epochs
-            if pairs is not None and (last or state.epoch % settings.validate_every == 0):
-                self._validate(pairs, writer)
-        if not self.held_out:
+            if validation is not None and (last or state.epoch % settings.validate_every == 0):
+                self._validate(validation, writer)
+        if validation is None:
             self.best = _copy(self.backbone)
-        elif self.ranks.leads and state.best_error_px >= state.validation[0]["mean_error_px"]:
-            logger.warning("training never beat the untrained network on the held-out clicks")
+        elif state.best[validation.error] >= state.validation[0][validation.error]:
+            logger.warning("training never beat the untrained network on the held-out videos")
         if len(self.history) < COVERAGE_STEPS:
             self._warn_about_coverage()
 
     def _epoch(self, progress: Progress, writer: SummaryWriter | None) -> None:
         settings, state = self.settings, self.state
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, state.epoch)
+        set_learning_rate(self.optimizer, learning_rate(settings, state.epoch))
         self.network.train()
         started, waited, images = time.monotonic(), 0.0, 0
         sizes: deque[int] = deque()  # of the whole batches, in videos
@@ -204,6 +211,7 @@ class Trainer:
             name: (values.pin_memory() if pinned else values).to(self.device, non_blocking=True)
             for name, values in self.objective.draw(videos, rng).items()
         }
+        torch.manual_seed(int(rng.integers(2**62)) + self.ranks.rank)  # of dropout
         self.optimizer.zero_grad(set_to_none=True)
         watched = backward(
             self.objective,
@@ -250,22 +258,18 @@ class Trainer:
                 100 * np.mean(recent),
             )
 
-    def _validate(self, pairs: LocalisationPairs, writer: SummaryWriter | None) -> None:
+    def _validate(self, validation: Validation, writer: SummaryWriter | None) -> None:
         state = self.state
-        result = localisation(self.backbone, pairs, self._searching)
+        result = validation.measure(self.backbone)
         row = {"epoch": state.epoch, "step": self.steps_done} | result
         state.validation.append(row)
         _write_scalars(writer, "validation", result, self.steps_done)
         # the untrained network is a reference to beat, never the result
-        if state.epoch > 0 and result["mean_error_px"] < state.best_error_px:
-            state.best_error_px = result["mean_error_px"]
+        best = state.best.get(validation.error, math.inf)
+        if state.epoch > 0 and result[validation.error] < best:
+            state.best = row
             self.best = _copy(self.backbone)
-        logger.info(
-            "epoch %d: %.1f %% of the held-out clicks found, mean error %.1f px",
-            state.epoch,
-            100 * result["hit_rate"],
-            result["mean_error_px"],
-        )
+        logger.info("epoch %d: %s", state.epoch, validation.sentence(result))
 
     def _save_is_due(self) -> bool:
         return time.monotonic() - self._saved >= 60 * self.settings.checkpoint_minutes
@@ -289,15 +293,15 @@ class Trainer:
             return
         try:
             content = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            self.state = State(**content["state"])
+        except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
             raise InputError(
-                f"{self.checkpoint}: the checkpoint is damaged; delete it and run the same command "
-                "again, which trains from the start"
+                f"{self.checkpoint}: the checkpoint is damaged or of another version; delete it "
+                "and run the same command again, which trains from the start"
             ) from error
         self.network.load_state_dict(content["network"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.best = {name: tensor.cpu() for name, tensor in content["best"].items()}
-        self.state = State(**content["state"])
         self.history = History(content["history"])
         logger.info("going on after step %d", self.steps_done)
 

@@ -1,14 +1,16 @@
-"""Validation without boxes: does the target of one frame find itself in another?
+"""What held-out videos say of a network; of a backbone, by clicks alone.
 
-The centre of a patch of a held-out video is correlated, as SiamFC does, with a shifted window of
-another of its frames; the click says where the answer is. No box is used.
+Does the target of one frame find itself in another? The centre of a patch of a held-out video is
+correlated, as SiamFC does, with a shifted window of another of its frames; the click says where
+the answer is. No box is used.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, normalize
 
 from socl_pipeline.models import Backbone
@@ -17,6 +19,7 @@ from socl_pipeline.patches.augment import Windows, cut_windows
 from socl_pipeline.patches.loader import PatchBatch, draw_pair, load_batch
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.trackers.siamfc import PADDED_TEMPLATE_BORDER
+from socl_pipeline.training.history import Row
 
 EXEMPLAR, SEARCH = 127, 255  # SiamFC's sizes
 PAIRS_PER_VIDEO = 16
@@ -24,6 +27,23 @@ MOST_PAIRS = 1024  # they stay decoded in memory: 0.6 MB a pair
 SHIFT_PX = 28.0
 HIT_PX = 16.0  # two cells of stride 8: SiamFC's positive radius
 UPSAMPLING = 4
+
+
+class Validation(Protocol):
+    """How a network is judged; every time on the same pairs of held-out frames."""
+
+    @property
+    def error(self) -> str:
+        """The measured number that is smallest for the best network."""
+        ...
+
+    def measure(self, backbone: nn.Module) -> Row:
+        """Return numbers by name; the network is then in training mode."""
+        ...
+
+    def sentence(self, row: Row) -> str:
+        """Say what a measurement found."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,18 +58,25 @@ class LocalisationPairs:
 def draw_pairs(patches: PatchSet, videos: list[str], max_gap: int, seed: int) -> LocalisationPairs:
     """Draw the validation pairs once; every validation uses the same ones."""
     rng = np.random.default_rng([seed, len(videos)])
-    repeats = max(1, min(PAIRS_PER_VIDEO, MOST_PAIRS // len(videos)))
-    pairs = [
-        draw_pair(patches.frames[patches.videos[v]], patches.videos[v], max_gap, rng)
-        for v in videos[:MOST_PAIRS]
-        for _ in range(repeats)
-    ]
+    pairs = draw_pair_rows(patches, videos, max_gap, rng)
     reach = min(SHIFT_PX, max(0.0, (patches.size - SEARCH) / 2))
     return LocalisationPairs(
         load_batch(patches, [a for a, _ in pairs]),
         load_batch(patches, [b for _, b in pairs]),
         rng.uniform(-reach, reach, (len(pairs), 2)).astype(np.float32),
     )
+
+
+def draw_pair_rows(
+    patches: PatchSet, videos: list[str], max_gap: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Return the rows of pairs: `PAIRS_PER_VIDEO` of each video, `MOST_PAIRS` in all at most."""
+    repeats = max(1, min(PAIRS_PER_VIDEO, MOST_PAIRS // len(videos)))
+    return [
+        draw_pair(patches.frames[patches.videos[v]], patches.videos[v], max_gap, rng)
+        for v in videos[:MOST_PAIRS]
+        for _ in range(repeats)
+    ]
 
 
 @dataclass(frozen=True)
@@ -62,6 +89,25 @@ class Searching:
     device: torch.device
     precision: Precision = "float32"
     cosine: bool = True
+
+
+@dataclass(frozen=True)
+class ClickValidation:
+    """Localisation of held-out clicks; see `Validation`."""
+
+    pairs: LocalisationPairs
+    how: Searching
+    error = "mean_error_px"
+
+    def measure(self, backbone: nn.Module) -> Row:
+        """Return what `localisation` does."""
+        assert isinstance(backbone, Backbone)
+        return localisation(backbone, self.pairs, self.how)
+
+    def sentence(self, row: Row) -> str:
+        """Say what a measurement found."""
+        hits, error = 100 * row["hit_rate"], row["mean_error_px"]
+        return f"{hits:.1f} % of the held-out clicks found, mean error {error:.1f} px"
 
 
 @torch.inference_mode()

@@ -1,0 +1,133 @@
+"""How fast is the TransT tracker? Frames a second of one thread, and on a GPU where there is one.
+
+    python benchmarks/transt.py --json FILE [--frames 20 --trunk resnet50]
+
+A video of 640 x 360 pixels with a moving background is drawn and followed from its true first box.
+Weights are random, which cost what trained ones do; the network is the published one: 128 px
+templates, 256 px search patches, four fusion layers.
+
+full_fps: frames after the first over the seconds that `update` takes, in float32, of the processor
+(`clock`: of the clock, which also counts the waits of a shared machine; on a GPU only that says
+something). bf16_fps: the same in bfloat16. parameters: of the network. parts: seconds of one frame
+for its trunk and for what follows. On a GPU all is measured with torch.compile, too: its modes
+cost minutes before the first frame.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from socl_pipeline.datasets.scenes import RenderedVideo, SceneSettings, render_video
+from socl_pipeline.models.device import choose_device
+from socl_pipeline.settings.transt import TrunkName
+from socl_pipeline.trackers.transt import TransTTracker
+from socl_pipeline.transt.checkpoint import SEARCH_PX, Trained, build_network
+from socl_pipeline.transt.network import TransT, TransTShape
+
+WIDTH, HEIGHT = 640, 360
+WARM_UP = 3  # frames: memory, and the choice of kernels
+
+
+def clocks(device: torch.device) -> np.ndarray:
+    """Return the seconds of the processor and of the clock, when the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return np.array([time.process_time(), time.perf_counter()])
+
+
+def follow(tracker: TransTTracker, video: RenderedVideo) -> dict[str, float]:
+    """Return the speed of a tracker on a video, and the seconds of its first frame."""
+    start = clocks(tracker.device)
+    tracker.init(video.frames[0], video.boxes[0])
+    first = clocks(tracker.device) - start
+    for frame in video.frames[1 : 1 + WARM_UP]:
+        tracker.update(frame)
+    start = clocks(tracker.device)
+    for frame in video.frames[1 + WARM_UP :]:
+        tracker.update(frame)
+    frames = len(video.frames) - 1 - WARM_UP
+    processor, clock = (frames / (clocks(tracker.device) - start)).tolist()
+    return {"fps": processor, "fps_clock": clock, "init_seconds_clock": float(first[1])}
+
+
+@torch.inference_mode()
+def parts(network: TransT, device: torch.device, precision: str, runs: int) -> dict[str, float]:
+    """Return the processor's and the clock's seconds of trunk and fusion on one search patch."""
+    network = network.to(device=device, memory_format=torch.channels_last)
+    patch = torch.full((1, 3, SEARCH_PX, SEARCH_PX), 128.0, device=device)
+    patch = patch.contiguous(memory_format=torch.channels_last)
+    found = {}
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        template = network.remember(network.encode(patch[:, :, :128, :128]))
+        tokens = network.encode(patch)
+        actions: dict[str, Callable[[], object]] = {
+            "trunk": lambda: network.trunk(patch),
+            "fusion": lambda: network.match(template, tokens),
+        }
+        for name, action in actions.items():
+            action()
+            start = clocks(device)
+            for _ in range(runs):
+                action()
+            processor, clock = ((clocks(device) - start) / runs).tolist()
+            found |= {f"{name}_seconds": processor, f"{name}_seconds_clock": clock}
+    return found
+
+
+def compiled(trained: Trained, device: torch.device, precision: Any) -> TransTTracker:
+    """Return a tracker whose encoder and fusion network torch compiles."""
+    tracker = TransTTracker(trained, device, precision)
+    network = tracker._network
+    for cells in (trained.template_px // 8, trained.search_px // 8):
+        network.positions(torch.empty(1, cells * cells, 1, device=device))  # cached from here on
+    network.encode = torch.compile(network.encode)  # type: ignore[method-assign]
+    network.match = torch.compile(network.match)  # type: ignore[method-assign]
+    return tracker
+
+
+def main() -> None:
+    """Measure and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--frames", type=int, default=20)
+    parser.add_argument("--trunk", choices=get_args(TrunkName), default="resnet50")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    device = choose_device(given.device)
+    frames = given.frames + 1 + WARM_UP
+    video = render_video(SceneSettings(WIDTH, HEIGHT, frames, 0.1, 0.2, occluder_share=0.0), 0)
+    trained = Trained(build_network(given.trunk, TransTShape(), 0).eval())
+    runs: dict[str, Any] = {}
+    for precision in ("float32", "bf16"):
+        runs[precision] = follow(TransTTracker(trained, device, precision), video)
+        runs[precision]["parts"] = parts(trained.network, device, precision, given.frames)
+        if device.type == "cuda":
+            runs[f"{precision}_compiled"] = follow(compiled(trained, device, precision), video)
+    key = "fps_clock" if device.type == "cuda" else "fps"
+    figures = {
+        "full_fps": runs["float32"][key],
+        "bf16_fps": runs["bf16"][key],
+        "parameters": sum(p.numel() for p in trained.network.parameters()),
+        "trunk": given.trunk,
+        "frames": given.frames,
+        "runs": runs,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "machine": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if given.json:
+        given.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
