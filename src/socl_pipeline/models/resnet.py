@@ -29,18 +29,21 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, **wide)  # type: ignore[arg-type]
         self.bn2 = nn.BatchNorm2d(channels_out)
-        self.downsample: nn.Module | None = None
-        if channels_in != channels_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
-                nn.BatchNorm2d(channels_out),
-            )
+        self.downsample = shortcut(channels_in, channels_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, channels_out, H', W') of (N, channels_in, H, W)."""
-        shortcut = x if self.downsample is None else self.downsample(x)
+        direct = x if self.downsample is None else self.downsample(x)
         x = torch.relu(self.bn1(self.conv1(x)))
-        return torch.relu(self.bn2(self.conv2(x)) + shortcut)
+        return torch.relu(self.bn2(self.conv2(x)) + direct)
+
+
+def shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
+    """Return what brings a block's input to its output's channels and size; None: it fits."""
+    if channels_in == channels_out:
+        return None
+    convolution = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out))
 
 
 def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:

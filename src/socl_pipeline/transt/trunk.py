@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from socl_pipeline.models.colours import ImageNetColours
 from socl_pipeline.models.pretrained import ORIGINS, Origin, fill_pretrained
-from socl_pipeline.models.resnet import BasicBlock, ResNet18
+from socl_pipeline.models.resnet import BasicBlock, ResNet18, shortcut
 from socl_pipeline.models.squeezenet import SqueezeNet11
 from socl_pipeline.settings.transt import TrunkName
 
@@ -35,19 +35,14 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
         self.conv3 = nn.Conv2d(channels, channels_out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels_out)
-        self.downsample: nn.Module | None = None
-        if channels_in != channels_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
-                nn.BatchNorm2d(channels_out),
-            )
+        self.downsample = shortcut(channels_in, channels_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, 4 channels, H', W') of (N, channels_in, H, W)."""
-        shortcut = x if self.downsample is None else self.downsample(x)
+        direct = x if self.downsample is None else self.downsample(x)
         x = torch.relu(self.bn1(self.conv1(x)))
         x = torch.relu(self.bn2(self.conv2(x)))
-        return torch.relu(self.bn3(self.conv3(x)) + shortcut)
+        return torch.relu(self.bn3(self.conv3(x)) + direct)
 
 
 class ResNetTrunk(nn.Module):
