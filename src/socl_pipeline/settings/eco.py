@@ -68,7 +68,7 @@ class EcoSettings(Section):
         default=75.0,
         ge=0,
         description="A training goes on in the direction of the one before, which counts "
-        "(1 - learning_rate) to this power, about half; 0: each starts afresh (OTB deep).",
+        "(1 - learning_rate) to this power, about half; 0: in full (OTB deep).",
     )
 
     projection_penalty: float = Field(

@@ -89,7 +89,8 @@ class FilterLearner:
         """Take some steps of conjugate gradients on the samples as they are now.
 
         energies: running mean of `energy` (size,). forgetting: what the rho of the run before is
-        divided by, (1 - rate) to the power of CG_forgetting_rate; 0 starts afresh.
+        divided by, (1 - rate) to the power of CG_forgetting_rate: near 0 starts afresh, 1 forgets
+        nothing.
         """
         layout, blocks, weights = self._layout, space.blocks, space.weights
 
@@ -99,7 +100,7 @@ class FilterLearner:
 
         right = back_projected(layout, self._label[:, :, None] * weights, blocks)
         diagonal = data_preconditioner(layout, energies, self._regulariser, self._mix)
-        momentum = self._momentum if forgetting > 0 else None
+        momentum = self._momentum
         if momentum is not None:
             momentum = Momentum(momentum.direction, momentum.residual, momentum.rho / forgetting)
         self.filters, self._momentum = solve(
