@@ -245,6 +245,31 @@ def test_boxes_by_a_model_that_would_learn_from_them_are_refused(make_job, raw_c
         make_job("top_maps")
 
 
+def test_a_model_learns_from_variants_of_the_dataset(make_job, raw_config):
+    plain = make_job("train")
+    model = raw_config["models"][plain.names["model"]]
+    raw_config["variants"] = {
+        "datasets": {"kcf": {"overrides": {"top_maps": {"prior": "pseudo_boxes/kcf"}}}}
+    }
+    model["data"] = "kcf"
+    job = make_job("train")
+    assert job.inputs["patches"].target == Target.of("patches", dataset="demo__kcf")
+    assert Target.of("pseudo_boxes", dataset="demo", boxes="kcf") in job.with_upstream()
+    assert job.params == plain.params  # it is the patches that count, whatever their name
+
+
+def test_a_model_is_not_trained_on_its_own_boxes(make_job, raw_config):
+    raw_config["pseudo_boxes"]["socl_cf"] = {"kind": "track", "tracker": "socl"}
+    tracker = raw_config["trackers"]["socl"]
+    raw_config["models"][tracker["model"]]["data"] = "pseudo__wide"
+    with pytest.raises(InputError, match=r"pseudo_boxes\.socl_cf: its tracker runs a model") as e:
+        make_job("train")
+    assert "\n" not in str(e.value)
+    raw_config["models"]["second"] = {"kind": "transt", "data": "pseudo__wide"}
+    del raw_config["models"][tracker["model"]]["data"]
+    make_job("train")  # by another model: self-training in rounds
+
+
 def test_a_forest_is_known_by_its_content(make_job, raw_config, tmp_path):
     """Its edges are found in the maps too, so these must not be taken from another forest's."""
     forest = tmp_path / "model.yml.gz"

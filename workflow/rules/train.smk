@@ -1,7 +1,7 @@
 rule train:
     """Train a model on the packed patches."""
     input:
-        "results/{dataset}/patches.summary.json",
+        lambda wildcards: PLAN.summaries("train", wildcards),
     output:
         artifact=directory("results/{dataset}/models/{model}"),
         summary="results/{dataset}/models/{model}.summary.json",

@@ -31,7 +31,7 @@ from socl_pipeline.settings import (
     OnBadFrame,
     TrackedBoxSettings,
 )
-from socl_pipeline.settings.derived import annotated_dataset
+from socl_pipeline.settings.derived import annotated_dataset, derived_name
 from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
@@ -296,7 +296,12 @@ def _train_params(config: Config, names: Names) -> dict[str, Any]:
     # where and how often a run is saved does not decide what it learns
     free = {"device", "processes", "checkpoint_minutes", "compile", "loader_workers", "weights"}
     settings = config.model(names["model"])
-    return settings.model_dump(mode="json", exclude=free | settings.unused)
+    return settings.model_dump(mode="json", exclude=free | {"data"} | settings.unused)
+
+
+def _train_inputs(config: Config, names: Names) -> dict[str, Target]:
+    source = derived_name(names["dataset"], config.model(names["model"]).data)
+    return {"patches": Target.of("patches", dataset=source)}
 
 
 def _track_params(config: Config, names: Names) -> dict[str, Any]:
@@ -491,7 +496,7 @@ STAGES: dict[str, Stage] = {
             output="{dataset}/models/{model}",
             payload="model",
             params=_train_params,
-            inputs=_from("patches"),
+            inputs=_train_inputs,
             files=lambda job: _weights(job.config.model(job.names["model"])),
             watched=lambda config, names: _weights(config.model(names["model"])),
             digested=("weights.safetensors", "metrics.parquet", "validation.parquet"),

@@ -83,8 +83,9 @@ def all_statuses(config: Config, results: Path, cache: Path) -> Iterator[Artifac
     artifact that is now stale or missing is stale too.
     """
     behind: set[Target] = set()
-    made = (t for table in _made_tables(config, results) for t in table.with_upstream())
-    for target in dict.fromkeys((*all_targets(config), *made)):
+    named = (Job(config, target, results, cache) for target in all_targets(config))
+    jobs = (*named, *_made_tables(config, results))
+    for target in dict.fromkeys(t for job in jobs for t in job.with_upstream()):
         job = Job(config, target, results, cache)
         status = artifact_status(job)
         upstream = [str(i.target) for i in job.inputs.values() if i.target in behind]

@@ -14,6 +14,7 @@ from socl_pipeline.settings.derived import (
     declared,
     derived_dataset,
     derived_model,
+    derived_name,
     derived_tracker,
     split_name,
 )
@@ -84,6 +85,8 @@ class Config(Section):
                 key = f"pseudo_boxes.{name}.tracker"
                 self._refer(key, "tracker", split_name(tracker_name)[0], self.trackers)
                 self.tracker(tracker_name)
+        for model in self.models.values():
+            self._refuse_own_boxes(model)
         control = self.box_quality.control
         self._refer("box_quality.control", "entry of pseudo_boxes", control, self.pseudo_boxes)
         given = self.tables
@@ -115,6 +118,29 @@ class Config(Section):
                 "these very boxes; set the prior in a variant of variants.datasets, and the model "
                 "is that of the dataset without the variant"
             )
+
+    def _refuse_own_boxes(self, model: AnyModelSettings) -> None:
+        """Raise ValueError if a model's data are boxes that it makes itself, by whatever steps."""
+        seen: list[str] = []
+        boxes = self._boxes_of(model)
+        while boxes is not None:
+            if boxes in seen:
+                raise ValueError(
+                    f"pseudo_boxes.{boxes}: its tracker runs a model whose `data` are these very "
+                    "boxes; let it run a model that is trained on the dataset itself"
+                )
+            seen.append(boxes)
+            self._refer("top_maps.prior", "entry of pseudo_boxes", boxes, self.pseudo_boxes)
+            tracker = getattr(self.pseudo_boxes[boxes], "tracker", None)
+            name = getattr(self.tracker(tracker), "model", None) if tracker else None
+            boxes = self._boxes_of(self.model(name)) if name else None
+
+    def _boxes_of(self, model: AnyModelSettings) -> str | None:
+        """Return the entry of `pseudo_boxes` that the `data` of a model are made of, if any."""
+        if model.data is None:
+            return None
+        source = derived_name(next(iter(self.datasets)), model.data)
+        return self.for_dataset(source).top_maps.pseudo_boxes
 
     @staticmethod
     def _refer(key: str, what: str, name: str | None, known: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, model_validator
 
 from socl_pipeline.settings.datasets import expand
-from socl_pipeline.settings.section import Section
+from socl_pipeline.settings.section import Name, Section
 from socl_pipeline.top.maps import AUTO_GAIN
 
 BackboneName = Literal["alexnet_v1", "resnet18", "squeezenet1_1"]
@@ -86,6 +86,11 @@ class ModelSettings(Section):
         None,
         description="Where training starts: a file of torchvision's names, or imagenet: fetched by "
         "torch.hub and checked by its hash; none: random. `~` and `${NAME}` are filled in.",
+    )
+    data: Name | None = Field(
+        None,
+        description="Variants of the dataset whose patches it is trained on, such as "
+        "pseudo__wide; none: the dataset as it is.",
     )
     window: int = Field(255, ge=95, description="Training window in pixels, as in SiamFC.")
     videos_per_batch: int = Field(96, ge=2, description="N; the batch has 2N frames (paper: 192).")
