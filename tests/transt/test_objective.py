@@ -12,6 +12,7 @@ from socl_pipeline.transt.assignment import positive_cells
 from socl_pipeline.transt.loss import LossWeights, transt_loss
 from socl_pipeline.transt.network import TransT, TransTShape
 from socl_pipeline.transt.objective import TransTObjective, best_overlaps
+from socl_pipeline.transt.recolour import recoloured, without_recolour
 
 SIZE, TARGET = 160, 20
 PLAIN = {"centre": 0, "size": 0, "brightness": 0, "grey": 0}
@@ -120,6 +121,16 @@ class TestPairs:
             torch.testing.assert_close(ours, jitter_colour(before.clone(), own))
             assert torch.equal(ours[0, 0], ours[0, 1]), "the first pair is grey"
             assert not torch.equal(ours[1, 0], ours[1, 1])
+
+    def test_both_frames_change_their_channels_alike(self):
+        task, batch = objective(augment=PLAIN | {"recolour": 1.0}), made_batch(3)
+        draws = task.draw(3, np.random.default_rng(0))
+        plain = task.pairs(batch, without_recolour(draws))[0]
+        templates, searches, _, _ = task.pairs(batch, draws)
+        torch.testing.assert_close(templates, recoloured(plain, draws))
+        assert not torch.equal(templates, plain)
+        again = task.pairs(batch, without_recolour(draws))[1]
+        torch.testing.assert_close(searches, recoloured(again, draws))
 
 
 class TestLoss:

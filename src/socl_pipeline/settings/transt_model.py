@@ -28,7 +28,7 @@ class TransTShapeSettings(Section):
 
 
 class TransTAugmentSettings(Section):
-    """Random changes of a pair, as published; templates are changed in colour only."""
+    """Random changes of a pair, by default as published; templates change in colour only."""
 
     centre: float = Field(
         1.5,
@@ -42,6 +42,13 @@ class TransTAugmentSettings(Section):
     )
     brightness: float = Field(0.2, ge=0, lt=1, description="U(1-b, 1+b), of each frame.")
     grey: float = Field(0.05, ge=0, le=1, description="Probability of a grey pair.")
+    recolour: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Probability that a pair's colour channels change places, half of these "
+        "inverted: other objects, where there are few videos (ours).",
+    )
 
 
 class TransTLossSettings(Section):

@@ -22,6 +22,7 @@ from socl_pipeline.transt.geometry import (
 )
 from socl_pipeline.transt.loss import LossWeights, overlaps, transt_loss
 from socl_pipeline.transt.network import STRIDE
+from socl_pipeline.transt.recolour import draw_recolour, recoloured
 
 WATCHED = ("ce", "l1", "giou", "iou")
 
@@ -38,7 +39,7 @@ class TransTObjective:
         """Return all that is random for so many videos, on the CPU.
 
         stretch, offset (N, 2): of the search window (`search_windows`). Colours as `draw_colour`
-        has them, with no contrast.
+        has them, with no contrast; with `augment.recolour` those of `recolour`, too.
         """
         augment = self.settings.augment
         stretch = np.exp(augment.size * rng.standard_normal((videos, 2)))
@@ -51,6 +52,7 @@ class TransTObjective:
             "brightness": torch.from_numpy(brightness.astype(np.float32)),
             "contrast": torch.ones(videos, 2),
             "grey": torch.from_numpy(rng.random(videos) < augment.grey),
+            **draw_recolour(videos, augment.recolour, rng),
         }
 
     def encode(self, network: nn.Module, batch: PatchBatch, draws: Draws) -> dict[str, Tensor]:
@@ -125,5 +127,6 @@ def _exact(values: Tensor) -> Tensor:
 
 def _coloured(images: Tensor, draws: Draws, frame: int) -> Tensor:
     """Return the windows (n, 3, H, W) of one frame of each pair in the colours drawn for it."""
+    images = recoloured(images, draws)
     own = {name: draws[name][:, [frame]] for name in ("brightness", "contrast")}
     return jitter_colour(images, own | {"grey": draws["grey"]})

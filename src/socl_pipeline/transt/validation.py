@@ -12,6 +12,7 @@ from socl_pipeline.training import validation
 from socl_pipeline.training.history import Row
 from socl_pipeline.training.objective import part_of
 from socl_pipeline.transt.objective import TransTObjective, best_overlaps
+from socl_pipeline.transt.recolour import without_recolour
 
 GOOD_IOU = 0.5  # GOT-10k's first success rate
 
@@ -72,4 +73,4 @@ class BoxValidation:
 
 def _in_own_colours(draws: Draws) -> Draws:
     plain = {"brightness": torch.ones_like, "grey": torch.zeros_like}
-    return draws | {name: make(draws[name]) for name, make in plain.items()}
+    return without_recolour(draws) | {name: make(draws[name]) for name, make in plain.items()}
