@@ -29,7 +29,7 @@ from socl_pipeline.models.device import choose_device
 from socl_pipeline.settings.transt import TrunkName
 from socl_pipeline.trackers.transt import TransTTracker
 from socl_pipeline.transt.checkpoint import SEARCH_PX, Trained, build_network
-from socl_pipeline.transt.network import TransT, TransTShape
+from socl_pipeline.transt.network import TransTShape
 
 WIDTH, HEIGHT = 640, 360
 WARM_UP = 3  # frames: memory, and the choice of kernels
@@ -58,13 +58,13 @@ def follow(tracker: TransTTracker, video: RenderedVideo) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def parts(network: TransT, device: torch.device, precision: str, runs: int) -> dict[str, float]:
+def parts(tracker: TransTTracker, runs: int) -> dict[str, float]:
     """Return the processor's and the clock's seconds of trunk and fusion on one search patch."""
-    network = network.to(device=device, memory_format=torch.channels_last)
+    network, device = tracker._network, tracker.device
     patch = torch.full((1, 3, SEARCH_PX, SEARCH_PX), 128.0, device=device)
     patch = patch.contiguous(memory_format=torch.channels_last)
     found = {}
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with tracker._autocast():
         template = network.remember(network.encode(patch[:, :, :128, :128]))
         tokens = network.encode(patch)
         actions: dict[str, Callable[[], object]] = {
@@ -107,8 +107,9 @@ def main() -> None:
     trained = Trained(build_network(given.trunk, TransTShape(), 0).eval())
     runs: dict[str, Any] = {}
     for precision in ("float32", "bf16"):
-        runs[precision] = follow(TransTTracker(trained, device, precision), video)
-        runs[precision]["parts"] = parts(trained.network, device, precision, given.frames)
+        tracker = TransTTracker(trained, device, precision)
+        runs[precision] = follow(tracker, video)
+        runs[precision]["parts"] = parts(tracker, given.frames)
         if device.type == "cuda":
             runs[f"{precision}_compiled"] = follow(compiled(trained, device, precision), video)
     key = "fps_clock" if device.type == "cuda" else "fps"

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import cv2
@@ -218,6 +219,17 @@ def test_equal_runs_are_equal_and_bf16_is_near(network: TransT) -> None:
     assert np.array_equal(runs[0], runs[1])
     # Random weights make flat scores: another cell may win, its box is about as large.
     assert np.abs(runs[0][:, 2:] / runs[2][:, 2:] - 1).max() < 0.2
+
+
+def test_batch_norms_are_folded_in_the_copy_alone(network: TransT) -> None:
+    def norms(net: nn.Module) -> int:
+        return sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+
+    with_norms = copy.deepcopy(network)
+    with_norms.trunk = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.BatchNorm2d(8)).eval()
+    with_norms.reduce = nn.Conv2d(8, network.shape.width, 1)
+    tracker = TransTTracker(Trained(with_norms, 64, 128))
+    assert norms(tracker._network) == 0 and norms(with_norms) == 1
 
 
 def test_the_network_is_copied(network: TransT) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from socl_pipeline.models.backbone import Precision
+from socl_pipeline.models.folding import fold_batch_norms
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square, mean_color
 from socl_pipeline.transt.checkpoint import Trained
@@ -52,6 +53,7 @@ class TransTTracker:
         self.window = window
         self._sides = trained.template_px, trained.search_px
         self._network = copy.deepcopy(trained.network).eval()
+        fold_batch_norms(self._network.trunk)
         self._network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         line = np.hanning(trained.search_px // STRIDE)  # not normalised: its peak is 1
         hann = torch.from_numpy(np.outer(line, line).ravel())
