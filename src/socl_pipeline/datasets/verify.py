@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,32 +174,29 @@ def _images(files: SequenceFiles) -> tuple[list[Path], list[Finding]]:
         return [], [Finding("folder", True, f"{files.frames}: there is no image in it")]
     if files.start is None:
         return paths, []
-    nameless = [p for p in paths if not p.stem.isdigit()]
-    numbered = sorted((int(p.stem), p) for p in paths if p.stem.isdigit())
-    first, last = files.span or (files.start, max((n for n, _ in numbered), default=files.start))
+    numbered = sorted((int(p.stem), p) for p in paths if p.stem.isdecimal())
     if files.span:  # images outside the range are no part of the sequence
-        numbered = [(n, p) for n, p in numbered if first <= n <= last]
-    found = Counter(n for n, _ in numbered)
-    missing = [n for n in range(first, last + 1) if n not in found]
-    wrong = [
-        *(f"{p}: expected a number as its name" for p in nameless),
-        *(f"{files.frames}: image {n} is there {c} times" for n, c in found.items() if c > 1),
-        *(f"{files.frames}: image {n} is before {first}" for n in found if n < first),
-        *(f"{files.frames}: {_named(run)} missing" for run in _runs(missing)),
-    ]
-    return [path for _, path in numbered], [Finding("numbering", True, w) for w in wrong]
+        numbered = [(n, p) for n, p in numbered if files.span[0] <= n <= files.span[1]]
+    return [path for _, path in numbered], list(_numbering(files, paths, [n for n, _ in numbered]))
 
 
-def _runs(numbers: list[int]) -> list[list[int]]:
-    """Return sorted numbers as runs without a hole."""
-    if not numbers:
-        return []
-    breaks = np.flatnonzero(np.diff(numbers) > 1) + 1
-    return [run.tolist() for run in np.split(np.array(numbers), breaks)]
-
-
-def _named(run: list[int]) -> str:
-    return f"image {run[0]} is" if len(run) == 1 else f"images {run[0]} to {run[-1]} are"
+def _numbering(files: SequenceFiles, paths: list[Path], numbers: list[int]) -> Iterator[Finding]:
+    """Yield what is wrong with the sorted numbers of a sequence's images."""
+    for path in paths:
+        if not path.stem.isdecimal():  # harmless where a range picks the images
+            yield Finding("numbering", not files.span, f"{path}: expected a number as its name")
+    for n, count in Counter(numbers).items():
+        if count > 1:
+            yield Finding("numbering", True, f"{files.frames}: image {n} is there {count} times")
+    if not files.span and numbers and numbers[0] != files.start:
+        what = f"{files.frames}: images start at {numbers[0]}, those of official copies at "
+        yield Finding("numbering", False, f"{what}{files.start}")
+    ends = (files.span[0] - 1, files.span[1] + 1) if files.span else ()
+    for before, after in pairwise(sorted([*numbers, *ends])):
+        first, last = before + 1, after - 1
+        if first <= last:
+            missing = f"image {first} is" if first == last else f"images {first} to {last} are"
+            yield Finding("numbering", True, f"{files.frames}: {missing} missing")
 
 
 def _truth(files: SequenceFiles, images: int) -> Iterator[Finding]:

@@ -21,9 +21,10 @@ class SequenceFiles:
 
     frames: folder of images. truth: file of boxes. labels: files of flags for each frame, which
     may be missing. span: first and last image number; None: every image of the folder, numbered
-    from `start` without a hole (start None: any names). columns: how many numbers a line of the
-    truth may have; none if it is not a table of numbers. counts: lines that the truth may have
-    instead of one a frame. attributes: file of what is hard in the sequence, which may be missing.
+    without a hole, officially from `start` (None: any names). columns: how many numbers a line of
+    the truth may have; none if it is not a table of numbers. counts: numbers of lines that the
+    truth may have instead of one a frame. attributes: files of what is hard in the sequence, which
+    may be missing.
     """
 
     frames: Path
@@ -37,8 +38,8 @@ class SequenceFiles:
 
     @property
     def annotations(self) -> list[Path]:
-        """All files beside the frames; a change of one changes the dataset."""
-        return [self.truth, *self.labels, *self.attributes]
+        """The files whose change changes what is tracked and scored; attributes only group it."""
+        return [self.truth, *self.labels]
 
 
 class Layout(ABC):
@@ -107,7 +108,7 @@ def numbered_frames(folder: Path, span: tuple[int, int]) -> list[Path]:
 
     Leading zeros do not matter. Raises InputError if one is missing.
     """
-    images = {int(p.stem): p for p in list_images(folder) if p.stem.isdigit()}
+    images = {int(p.stem): p for p in list_images(folder) if p.stem.isdecimal()}
     numbers = range(span[0], span[1] + 1)
     missing = [i for i in numbers if i not in images]
     if missing:
