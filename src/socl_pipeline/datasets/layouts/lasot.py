@@ -20,7 +20,7 @@ from socl_pipeline.datasets.layouts.text import read_attributes, read_flags, rea
 from socl_pipeline.datasets.video import Video, list_images
 
 FLAGS = ("full_occlusion.txt", "out_of_view.txt")
-# In the order of the toolkit's files (as its author gives it in HengLan/LaSOT_Evaluation_Toolkit#11):
+# In the order of the toolkit's files (its author in HengLan/LaSOT_Evaluation_Toolkit#11):
 # illumination variation, partial occlusion, deformation, motion blur, camera motion, rotation,
 # background clutter, viewpoint change, scale variation, full occlusion, fast motion, out of view,
 # low resolution, aspect ratio change.
