@@ -64,7 +64,9 @@ def frame_overlaps(
     track, target = fitting(predicted, truth)
     shown = (np.asarray(cover) > 0) & ~np.isnan(target).any(axis=1)
     shown[:1] = False
-    overlap = boxes.iou(into_image(track[shown], width, height), into_image(target[shown], width, height))
+    overlap = boxes.iou(
+        into_image(track[shown], width, height), into_image(target[shown], width, height)
+    )
     return np.nan_to_num(overlap, nan=0.0)
 
 

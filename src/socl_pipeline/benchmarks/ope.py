@@ -305,22 +305,6 @@ def score_sequence(
     return Targets([truth], CONVENTIONS[convention]).score([predicted]).sequence(0)
 
 
-def mean_score(scores: Sequence[OpeScore]) -> OpeScore:
-    """Return the mean of sequence scores, each with equal weight; `frames` is their sum.
-
-    Raises InputError for no scores.
-    """
-    if not scores:
-        raise InputError("There is no sequence score to average: score at least one sequence.")
-    names = ("auc", "precision", "norm_precision", "mean_iou")
-    curves = ("success_curve", "precision_curve", "norm_precision_curve")
-    return OpeScore(
-        **{name: float(np.mean([getattr(s, name) for s in scores])) for name in names},
-        **{name: np.mean([getattr(s, name) for s in scores], axis=0) for name in curves},
-        frames=sum(s.frames for s in scores),
-    )
-
-
 def center_error(pred: ArrayLike, truth: ArrayLike) -> FloatArray:
     """Return the distance (...,) in pixels between the centres of boxes (..., 4)."""
     gap = np.asarray(boxes.centers(pred) - boxes.centers(truth), dtype=np.float64)
@@ -343,7 +327,7 @@ def _valid(truth: FloatArray, rules: Rules) -> tuple[NDArray[np.bool_], NDArray[
         one_based = truth + _TO_ONE_BASED
         if rules.valid == "size":
             centers = one_based[:, :2] + (one_based[:, 2:] - 1) / 2
-            return (truth[:, 2:] > 0).all(axis=1), (centers > 0).all(axis=1)
+            return np.all(truth[:, 2:] > 0, axis=1), np.all(centers > 0, axis=1)
     valid = {
         "positive": _is_box(truth) & (one_based > 0).all(axis=1),
         "area": _is_box(truth),

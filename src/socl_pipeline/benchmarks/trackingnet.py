@@ -19,6 +19,7 @@ without a true box is a failure in all three.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,9 +53,9 @@ def score(
     Repetitions count as the mean of their scores.
     """
     sequences = {v.name: _video_score(v, tracks[v.name], convention) for v in videos}
-    scores = list(sequences.values())
-    overall = Score(mean_values(scores).values, mean_values(scores).curves, sum(s.frames for s in scores))
-    return TrackerScore(overall, sequences)
+    overall = mean_values(list(sequences.values()))
+    frames = sum(s.frames for s in sequences.values())
+    return TrackerScore(replace(overall, frames=frames), sequences)
 
 
 def score_sequence(
@@ -68,16 +69,14 @@ def score_sequence(
     if not len(target):
         raise InputError("The truth has no frame: score at least one.")
     track = np.concatenate([target[:1], track[1:]])
-    overlap = np.nan_to_num(boxes.iou(track, target), nan=0.0)
+    overlap = np.nan_to_num(boxes.iou(track, target), nan=-1.0)  # without a box: below all
     gap = boxes.centers(track) - boxes.centers(target)
     with np.errstate(divide="ignore", invalid="ignore"):  # a true box without a size
         # in the devkit's order of operations, so that ties fall alike
         ratios = gap / target[:, 2:] * gap / target[:, 2:]
-    known = ~np.isnan(target).any(axis=1)
-    failed = np.where(known, overlap, -1.0)
     reached = np.greater if convention == "strict" else np.greater_equal
     curves = {
-        "success_curve": np.mean(reached(failed[:, None], SUCCESS_THRESHOLDS), axis=0),
+        "success_curve": np.mean(reached(overlap[:, None], SUCCESS_THRESHOLDS), axis=0),
         "precision_curve": _within(np.sqrt((gap * gap).sum(axis=1)), PRECISION_THRESHOLDS),
         "norm_precision_curve": _within(np.sqrt(ratios.sum(axis=1)), NORM_PRECISION_THRESHOLDS),
     }
@@ -85,7 +84,7 @@ def score_sequence(
         "auc": _area(curves["success_curve"]),
         "precision": _area(curves["precision_curve"]),
         "norm_precision": _area(curves["norm_precision_curve"]),
-        "mean_iou": float(overlap.mean()),
+        "mean_iou": float(np.maximum(overlap, 0).mean()),
     }
     return Score(values, curves, len(target))
 

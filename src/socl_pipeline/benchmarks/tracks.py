@@ -17,6 +17,10 @@ CRASHED = b"crashed"
 """Metadata key of a tracks table: JSON, the error's sentence by the name of each sequence in which
 the tracker crashed."""
 
+MISSING = b"missing"
+"""Metadata key of a tracks table: JSON, the names of the sequences of which a foreign tracker has
+no results; they have no rows, and its scores leave them out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -98,7 +102,7 @@ def fitting(predicted: ArrayLike, truth: ArrayLike) -> tuple[FloatArray, FloatAr
 
 
 def box_rows(rows: ArrayLike, name: str) -> FloatArray:
-    """Return boxes as a float array (n, 4). Raises InputError, with their name, for other shapes."""
+    """Return boxes as a float array (n, 4). Raises InputError that names them for other shapes."""
     array = np.asarray(rows, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != 4:
         raise InputError(f"The {name} boxes have shape {array.shape}: expected (frames, 4).")
