@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
+from socl_pipeline.datasets.manifest import (
+    OpeConstants,
+    dataset_root,
+    load_manifest,
+    require_root,
+)
 from socl_pipeline.errors import InputError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "data_manifests").glob("*.yaml"))
@@ -25,8 +30,8 @@ def test_shipped_manifests_are_valid(path):
     manifest = load_manifest(path)
     assert manifest.name == path.stem
     assert manifest.licence
-    needed = {"got10k": manifest.splits, "otb": manifest.sequences, "clips": manifest.clicks}
-    assert needed[manifest.layout]
+    needed = {"clips": manifest.clicks, "got10k": manifest.splits, "trackingnet": manifest.splits}
+    assert needed.get(manifest.layout, manifest.sequences)
 
 
 def test_defaults_of_the_layouts(write):
@@ -40,11 +45,30 @@ def test_defaults_of_the_layouts(write):
     assert manifest.sequences["T"].frames == (3, 9)
 
 
+def test_sequences_may_be_a_list_of_names(write):
+    sequences = load_manifest(write(sequences=["b", "a"])).sequences
+    assert list(sequences) == ["b", "a"] and sequences["a"].frames is None
+
+
+def test_constants_follow_the_protocol(write):
+    assert load_manifest(write()).constants == OpeConstants()
+    assert load_manifest(write(protocol="got10k")).constants.repetitions == 3
+    vot = load_manifest(write(protocol="vot", constants={"eao_interval": [100, 356]})).constants
+    assert vot.eao_interval == (100, 356)
+    assert (vot.skip, vot.burn_in, vot.repetitions, vot.sensitivity) == (5, 10, 15, 30)
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"licens": "x"}, "unknown key 'licens': did you mean 'licence'?"),
-        ({"layout": "vot"}, "layout: input should be 'got10k', 'otb' or 'clips'"),
+        ({"layout": "voc"}, "layout: input should be 'got10k', 'otb'"),
+        ({"protocol": "vot"}, "'constants.eao_interval' is missing"),
+        ({"constants": {"eao_interval": [1, 2]}}, "unknown key 'constants.eao_interval'"),
+        ({"protocol": "vot", "constants": {"eao_interval": [9, 2]}}, "expected 1 <= first <= last"),
+        ({"protocol": "otb"}, "a.yaml: protocol: input should be 'ope', 'got10k',"),
+        ({"constants": 3}, "constants: "),
+        ({"sequences": ["a", "b", "a"]}, "sequences: 'a' is listed twice"),
         ({"splits": {"train": {"folders": "t"}}}, "unknown key 'splits.train.folders': did you"),
         ({"splits": {"train": {}}}, "'splits.train.folder' is missing"),
         ({"sequences": {"S": {"frames": [1]}}}, "sequences.S.frames"),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
 
+FULLY_VISIBLE = 8  # of `Video.cover`
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
@@ -28,6 +29,8 @@ class Video:
     boxes: (n, 4), NaN where there is none. points: (n, 2) clicks, NaN where there is none.
     absent: (n,) bool. cover: (n,) visible share in eighths, 8 is fully visible.
     problems: frames that must not be used, with the reason.
+    polygons: (n, 8) corners x1, y1 to x4, y4 in px, 0-based, where the truth is rotated.
+    attributes: the benchmark's own names of what is hard in it (OTB's IV, SV, OCC).
     """
 
     name: str
@@ -39,9 +42,27 @@ class Video:
     absent: NDArray[np.bool_]
     cover: NDArray[np.int8]
     problems: list[Problem] = field(default_factory=list)
+    polygons: NDArray[np.float64] | None = None
+    attributes: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether only the first box is given, as in test splits that a server scores."""
+        boxed = np.asarray(np.isfinite(self.boxes).all(axis=1))
+        more = boxed[1:].any() or self.absent.any() or np.isfinite(self.points).any()
+        return len(self) > 1 and bool(boxed[0] and not more)
+
+
+def require_truth(video: Video, benchmark: str) -> None:
+    """Raise InputError if trackers can run on a video but not be scored on it."""
+    if video.withheld:
+        raise InputError(
+            f"{benchmark}: the organisers keep all boxes but the first of {video.name}, so it "
+            "cannot be scored here; write the tracks in the benchmark's format and submit them"
+        )
 
 
 def is_frame(name: str) -> bool:
