@@ -15,6 +15,7 @@ from socl_pipeline.annotation.cost import mixed_cost
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
+from socl_pipeline.figures.files import figure_png
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -27,7 +28,6 @@ from socl_pipeline.pseudo_boxes.quality_pictures import (
 )
 from socl_pipeline.pseudo_boxes.quality_text import quality_csv, quality_markdown, videos_csv
 from socl_pipeline.pseudo_boxes.table import read_pseudo_boxes
-from socl_pipeline.report.curves import figure_png
 from socl_pipeline.report.pictures import Image
 from socl_pipeline.settings import InterpolatedBoxSettings
 

@@ -13,9 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from socl_pipeline.annotation.cost import BOX_SECONDS
+from socl_pipeline.figures.files import figure_png
+from socl_pipeline.figures.precision import precision_plot
+from socl_pipeline.figures.success import success_plot
+from socl_pipeline.figures.training import loss_plot
 from socl_pipeline.pipeline.artifact import Summary, read_summary
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.report.curves import figure_png, loss_plot, precision_plot, success_plot
 from socl_pipeline.report.pictures import data_uri
 
 MOST_SKIPPED = 200  # rows of the table of frames left out

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from socl_pipeline.report.curves import OKABE_ITO, line_style
+from socl_pipeline.figures.style import OKABE_ITO, line_style
 from socl_pipeline.settings import PaperFigures, TableSettings
 from socl_pipeline.tables.cells import HOURS
 from socl_pipeline.tables.results import METRICS, Result

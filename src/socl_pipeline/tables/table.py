@@ -6,10 +6,10 @@ from typing import Any
 
 from socl_pipeline.benchmarks.ope import OpeScore, score_sequence
 from socl_pipeline.benchmarks.scores import read_tracks
+from socl_pipeline.figures.files import figure_png
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job, open_dataset
-from socl_pipeline.report.curves import figure_png
 from socl_pipeline.tables.cells import table_benchmarks, table_cells, unchanged_trackers
 from socl_pipeline.tables.picture import curve_picture, table_picture
 from socl_pipeline.tables.references import references
