@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.presets import overlay, with_preset
+from socl_pipeline.settings.costs import CostSettings
 from socl_pipeline.settings.datasets import BenchmarkSettings, DatasetSettings
 from socl_pipeline.settings.derived import (
     declared,
@@ -66,6 +67,7 @@ class Config(Section):
         VariantSettings(), description="Of your own, beside those of the paper's tables."
     )
     tables: TablesSettings = TablesSettings()
+    costs: CostSettings = CostSettings()
     report: ReportSettings = ReportSettings()
 
     @model_validator(mode="before")
