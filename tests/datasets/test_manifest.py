@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
+from socl_pipeline.datasets.manifest import (
+    OpeConstants,
+    dataset_root,
+    load_manifest,
+    require_root,
+)
 from socl_pipeline.errors import InputError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "data_manifests").glob("*.yaml"))
@@ -40,11 +45,24 @@ def test_defaults_of_the_layouts(write):
     assert manifest.sequences["T"].frames == (3, 9)
 
 
+def test_constants_follow_the_protocol(write):
+    assert load_manifest(write()).constants == OpeConstants()
+    assert load_manifest(write(protocol="got10k")).constants.repetitions == 3
+    vot = load_manifest(write(protocol="vot", constants={"eao_interval": [100, 356]})).constants
+    assert vot.eao_interval == (100, 356)
+    assert (vot.skip, vot.burn_in, vot.repetitions, vot.sensitivity) == (5, 10, 15, 30)
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"licens": "x"}, "unknown key 'licens': did you mean 'licence'?"),
-        ({"layout": "vot"}, "layout: input should be 'got10k', 'otb' or 'clips'"),
+        ({"layout": "voc"}, "layout: input should be 'got10k', 'otb'"),
+        ({"protocol": "vot"}, "'constants.eao_interval' is missing"),
+        ({"constants": {"eao_interval": [1, 2]}}, "unknown key 'constants.eao_interval'"),
+        ({"protocol": "vot", "constants": {"eao_interval": [9, 2]}}, "expected 1 <= first <= last"),
+        ({"protocol": "otb"}, "a.yaml: protocol: input should be 'ope', 'got10k',"),
+        ({"constants": 3}, "constants: "),
         ({"splits": {"train": {"folders": "t"}}}, "unknown key 'splits.train.folders': did you"),
         ({"splits": {"train": {}}}, "'splits.train.folder' is missing"),
         ({"sequences": {"S": {"frames": [1]}}}, "sequences.S.frames"),

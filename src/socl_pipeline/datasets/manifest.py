@@ -1,13 +1,15 @@
 """Manifests: one YAML per dataset that says where it lies and how it is laid out."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import Section, expand, validated
+
+Protocol = Literal["ope", "got10k", "trackingnet", "vot"]
 
 
 class Split(Section):
@@ -39,12 +41,65 @@ class DemoVideos(Section):
     seed: int = 0
 
 
+class OpeConstants(Section):
+    """One-pass evaluation (OTB, UAV123, LaSOT)."""
+
+    kind: Literal["ope"] = "ope"
+    repetitions: int = Field(1, gt=0, description="Runs of a tracker over each sequence.")
+
+
+class Got10kConstants(Section):
+    """GOT-10k's protocol."""
+
+    kind: Literal["got10k"] = "got10k"
+    repetitions: int = Field(3, gt=0, description="Runs of a tracker; one that repeats itself: 1.")
+
+
+class TrackingNetConstants(Section):
+    """TrackingNet's protocol."""
+
+    kind: Literal["trackingnet"] = "trackingnet"
+    repetitions: int = Field(1, gt=0, description="Runs of a tracker over each sequence.")
+
+
+class VotConstants(Section):
+    """VOT's reset protocol; the defaults are those of VOT2013 to VOT2019."""
+
+    kind: Literal["vot"] = "vot"
+    repetitions: int = Field(15, gt=0, description="Runs of a tracker over each sequence.")
+    skip: int = Field(5, gt=0, description="A tracker starts again this many frames after a loss.")
+    burn_in: int = Field(
+        10, ge=0, description="Frames from each start on, it included, without accuracy."
+    )
+    sensitivity: float = Field(
+        30, gt=0, description="Frames S of the AR plot: reliability is exp(-S * failures/frames)."
+    )
+    eao_interval: tuple[int, int] = Field(
+        description="Shortest and longest sequence, in frames, both included, of the EAO."
+    )
+
+    @model_validator(mode="after")
+    def _interval_is_one(self) -> "VotConstants":
+        low, high = self.eao_interval
+        if not 1 <= low <= high:
+            raise ValueError(f"eao_interval is {low} to {high}: expected 1 <= first <= last")
+        return self
+
+
+Constants = Annotated[
+    OpeConstants | Got10kConstants | TrackingNetConstants | VotConstants,
+    Field(discriminator="kind"),
+]
+
+
 class Manifest(Section):
-    """A dataset's identity, location and layout."""
+    """A dataset's identity, location, layout, and how trackers are scored on it."""
 
     name: str
     title: str
     layout: Literal["got10k", "otb", "clips"]
+    protocol: Protocol = Field("ope", description="How the benchmark itself scores trackers.")
+    constants: Constants = Field(OpeConstants(), description="The protocol's numbers.")
     root: str = Field(description="Folder; ~, $NAME and ${NAME:-default} are expanded.")
     licence: str
     citation: str = ""
@@ -53,6 +108,16 @@ class Manifest(Section):
     sequences: dict[str, Sequence] = Field({}, description="Layout otb: one entry a target.")
     clicks: str = Field("clicks.csv", description="Layout clips: the clicks, relative to the root.")
     generate: DemoVideos | None = Field(None, description="Drawn by the project, not downloaded.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _constants_are_the_protocols(cls, raw: Any) -> Any:
+        """Tell the constants their protocol, on which their keys depend."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("constants", {}), dict):
+            return raw
+        protocol = raw.get("protocol")
+        kind = protocol if protocol in get_args(Protocol) else "ope"
+        return raw | {"constants": {"kind": kind} | raw.get("constants", {})}
 
 
 def load_manifest(path: Path) -> Manifest:

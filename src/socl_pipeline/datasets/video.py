@@ -28,6 +28,8 @@ class Video:
     boxes: (n, 4), NaN where there is none. points: (n, 2) clicks, NaN where there is none.
     absent: (n,) bool. cover: (n,) visible share in eighths, 8 is fully visible.
     problems: frames that must not be used, with the reason.
+    polygons: (n, 8) corners x1, y1 to x4, y4 in px, 0-based, where the truth is rotated.
+    attributes: the benchmark's own names of what is hard in it (OTB's IV, SV, OCC).
     """
 
     name: str
@@ -39,6 +41,8 @@ class Video:
     absent: NDArray[np.bool_]
     cover: NDArray[np.int8]
     problems: list[Problem] = field(default_factory=list)
+    polygons: NDArray[np.float64] | None = None
+    attributes: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.frames)

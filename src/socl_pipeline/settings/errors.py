@@ -29,6 +29,8 @@ def _key(location: tuple[int | str, ...]) -> str:
     parts = list(location)
     if parts[:1] in (["trackers"], ["models"], ["pseudo_boxes"]):
         del parts[2:3]  # pydantic puts the kind between the name and its keys
+    elif parts[:1] == ["constants"]:  # of a manifest, which has one set of them
+        del parts[1:2]
     if parts and re.fullmatch(r"float|int|str|literal\[.*\]", str(parts[-1])):
         parts.pop()  # and the member of a union behind the key
     return ".".join(str(part) for part in parts)
