@@ -22,14 +22,14 @@ def figure_png(fig: Figure, dpi: int = 160) -> bytes:
     return _bytes(fig, "png", dpi)
 
 
-def save(fig: Figure, path: Path) -> None:
-    """Write `path` with the suffixes .png (300 dpi) and .pdf (vectors, TrueType fonts).
+def save(fig: Figure, path: Path, dpi: int = DPI) -> None:
+    """Write `path` with the suffixes .png and .pdf (vectors, TrueType fonts).
 
     The folder is made if it is missing. Readers see a whole file or none.
     """
     for suffix in _METADATA:
         with atomic_path(path.with_name(f"{path.name}.{suffix}")) as temporary:
-            temporary.write_bytes(_bytes(fig, suffix, DPI))
+            temporary.write_bytes(_bytes(fig, suffix, dpi))
 
 
 def _bytes(fig: Figure, suffix: str, dpi: int) -> bytes:

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from socl_pipeline.benchmarks.protocols import PROTOCOLS, Protocol
 from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
@@ -31,8 +32,10 @@ from socl_pipeline.settings import (
     OnBadFrame,
     TrackedBoxSettings,
 )
-from socl_pipeline.settings.derived import annotated_dataset
+from socl_pipeline.settings.derived import annotated_dataset, is_outline, table_of
+from socl_pipeline.settings.tables import COSTS
 from socl_pipeline.tables.cells import table_benchmarks, table_cells
+from socl_pipeline.tables.missing import missing
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
 
@@ -362,23 +365,47 @@ def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
     inputs |= {stage: Target.of(stage, **names) for stage in ("top_maps", "patches")}
     inputs |= {f"model/{m}": Target.of("train", **{**names, "model": m}) for m in config.models}
     return inputs | {
-        f"scores/{b}": Target.of("scores", **{**names, "benchmark": b}) for b in config.benchmarks
+        f"{role}/{b}": Target.of(stage, **{**names, "benchmark": b})
+        for role, stage in (("scores", "scores"), ("figures", "figure"))
+        for b in config.benchmarks
     }
+
+
+def benchmark_protocol(config: Config, benchmark: str) -> Protocol:
+    """Return the protocol by which a benchmark is scored: its entry's, or its manifest's."""
+    entry = config.benchmark(benchmark)
+    return PROTOCOLS[entry.protocol or load_manifest(entry.manifest).protocol]
 
 
 def _table_params(config: Config, names: Names) -> dict[str, Any]:
-    cells = table_cells(config, names["dataset"], names["table"])
-    conventions = {b: config.benchmark(b).convention for b in table_benchmarks(config)}
-    return {
+    settings = config.table(names["table"])
+    params = {
         **names,
-        "settings": config.table(names["table"]).model_dump(mode="json"),
-        "cells": [cell.plain() for cell in cells],
-        "benchmarks": conventions,
+        "settings": settings.model_dump(mode="json"),
         "palette": list(config.report.palette),
+    }
+    if settings.columns == COSTS:
+        return params | {"costs": config.costs.model_dump(mode="json")}
+    cells = table_cells(config, names["dataset"], names["table"])
+    outline = is_outline(names["table"])
+    trainings = trainings_of(config, names["dataset"], names["table"]) if outline else ()
+    return params | {
+        "cells": [cell.plain() for cell in cells],
+        "benchmarks": {b: config.benchmark(b).convention for b in table_benchmarks(config)},
+        "missing": missing(config, names["table"], len(trainings)),
     }
 
 
+def trainings_of(config: Config, dataset: str, table: str) -> set[Target]:
+    """Return the trainings that a table, or an outline's, needs and `snakemake all` does not do."""
+    job = Job(config, Target.of("table", dataset=dataset, table=table_of(table)))
+    needed = {t for t in job.with_upstream() if t.stage == "train"}
+    return needed - set(all_targets(config))
+
+
 def _table_inputs(config: Config, names: Names) -> dict[str, Target]:
+    if config.table(names["table"]).columns == COSTS:
+        return {"points": Target.of("points", **names)}
     return {
         cell.role(benchmark, tracker): Target.of(
             "track", dataset=cell.dataset, benchmark=benchmark, tracker=tracker
@@ -392,6 +419,16 @@ def _table_inputs(config: Config, names: Names) -> dict[str, Target]:
 def _table_files(job: Job) -> dict[str, str]:
     names = table_benchmarks(job.config)
     return {f"annotations/{b}": open_dataset(job.config.benchmark(b)).digest() for b in names}
+
+
+def _figure_params(config: Config, names: Names) -> dict[str, Any]:
+    constants = load_manifest(config.benchmark(names["benchmark"]).manifest).constants
+    return {
+        **names,
+        "palette": list(config.report.palette),
+        "protocol": benchmark_protocol(config, names["benchmark"]).name,
+        "constants": constants.model_dump(mode="json"),
+    }
 
 
 def _file(path: Path) -> str:
@@ -529,6 +566,19 @@ STAGES: dict[str, Stage] = {
             help="Score all trackers on a benchmark.",
         ),
         Stage(
+            name="figure",
+            version=1,
+            function="socl_pipeline.figures.figure:run",
+            names=("dataset", "benchmark"),
+            output="{dataset}/figures/{benchmark}",
+            payload="figures",
+            params=_figure_params,
+            inputs=_from("scores"),
+            files=lambda job: {"annotations": job.benchmark.digest()},  # attributes
+            watched=_benchmark_entry,
+            help="Draw the figures of a benchmark.",
+        ),
+        Stage(
             name="pseudo_boxes",
             version=1,
             function="socl_pipeline.pseudo_boxes.pseudo_boxes:run",
@@ -562,7 +612,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="table",
-            version=1,
+            version=2,
             function="socl_pipeline.tables.table:run",
             names=("dataset", "table"),
             output="{dataset}/tables/{table}",

@@ -17,6 +17,7 @@ from socl_pipeline.settings.derived import (
     derived_model,
     derived_tracker,
     split_name,
+    table_of,
 )
 from socl_pipeline.settings.errors import nearest, validated
 from socl_pipeline.settings.models import AnyModelSettings
@@ -98,6 +99,8 @@ class Config(Section):
             )
         self._refer("tables.transt_tracker", "tracker", given.transt_tracker, self.trackers)
         self._refer("tables.dataset", "dataset", given.dataset, self.datasets)
+        for table in given.train if given.train != "all" else ():
+            self._refer("tables.train", "table", table, self.known_tables)
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
         for name in self.datasets:
@@ -165,8 +168,11 @@ class Config(Section):
         return declared("entry of pseudo_boxes", name, self.pseudo_boxes)
 
     def table(self, name: str) -> TableSettings:
-        """Return a table of the paper or of the config. Raises InputError if there is none."""
-        return declared("table", name, self.known_tables)
+        """Return a table of the paper or of the config, or that of an outline.
+
+        Raises InputError if there is none.
+        """
+        return declared("table", table_of(name), self.known_tables)
 
     @property
     def known_tables(self) -> dict[str, TableSettings]:
