@@ -6,9 +6,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from socl_pipeline.benchmarks.protocols import protocol_of
 from socl_pipeline.figures.benchmark import BenchmarkScores, benchmark_figures
 from socl_pipeline.figures.files import save
-from socl_pipeline.pipeline.stages import Job, benchmark_protocol
+from socl_pipeline.pipeline.stages import Job
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
@@ -17,7 +18,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     benchmark = job.benchmark
     scores = BenchmarkScores(
         name=name,
-        protocol=benchmark_protocol(job.config, name),
+        protocol=protocol_of(job.config.benchmark(name), benchmark.manifest),
         constants=benchmark.manifest.constants,
         rows=pq.read_table(job.input("scores")).to_pylist(),
         attributes={

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from socl_pipeline.benchmarks.protocols import PROTOCOLS, Protocol
+from socl_pipeline.benchmarks.protocols import protocol_of
 from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
@@ -316,6 +316,18 @@ def _scores_inputs(config: Config, names: Names) -> dict[str, Target]:
     return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
 
 
+def _scoring(config: Config, benchmark: str) -> dict[str, Any]:
+    """Return how a benchmark is scored. Raises InputError for an unknown convention."""
+    settings = config.benchmark(benchmark)
+    manifest = load_manifest(settings.manifest)
+    try:
+        protocol = protocol_of(settings, manifest).name
+    except InputError as error:
+        raise InputError(f"benchmarks.{benchmark}: {error}") from None
+    constants = manifest.constants.model_dump(mode="json")
+    return {"protocol": protocol, "convention": settings.convention, "constants": constants}
+
+
 def _pseudo_box_params(config: Config, names: Names) -> dict[str, Any]:
     entry = config.boxes(names["boxes"])
     params = {"settings": entry.model_dump(mode="json", exclude={"tracker"})}
@@ -371,12 +383,6 @@ def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
     }
 
 
-def benchmark_protocol(config: Config, benchmark: str) -> Protocol:
-    """Return the protocol by which a benchmark is scored: its entry's, or its manifest's."""
-    entry = config.benchmark(benchmark)
-    return PROTOCOLS[entry.protocol or load_manifest(entry.manifest).protocol]
-
-
 def _table_params(config: Config, names: Names) -> dict[str, Any]:
     settings = config.table(names["table"])
     params = {
@@ -391,7 +397,7 @@ def _table_params(config: Config, names: Names) -> dict[str, Any]:
     trainings = trainings_of(config, names["dataset"], names["table"]) if outline else ()
     return params | {
         "cells": [cell.plain() for cell in cells],
-        "benchmarks": {b: config.benchmark(b).convention for b in table_benchmarks(config)},
+        "benchmarks": {b: _scoring(config, b) for b in table_benchmarks(config)},
         "missing": missing(config, names["table"], len(trainings)),
     }
 
@@ -422,13 +428,8 @@ def _table_files(job: Job) -> dict[str, str]:
 
 
 def _figure_params(config: Config, names: Names) -> dict[str, Any]:
-    constants = load_manifest(config.benchmark(names["benchmark"]).manifest).constants
-    return {
-        **names,
-        "palette": list(config.report.palette),
-        "protocol": benchmark_protocol(config, names["benchmark"]).name,
-        "constants": constants.model_dump(mode="json"),
-    }
+    scoring = _scoring(config, names["benchmark"])
+    return {**names, "palette": list(config.report.palette), "scoring": scoring}
 
 
 def _file(path: Path) -> str:
@@ -552,14 +553,12 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="scores",
-            version=1,
+            version=2,
             function="socl_pipeline.benchmarks.scores:run",
             names=("dataset", "benchmark"),
             output="{dataset}/scores/{benchmark}.parquet",
             payload="scores.parquet",
-            params=lambda config, names: config.benchmark(names["benchmark"]).model_dump(
-                mode="json", include={"protocol", "convention"}
-            ),
+            params=lambda config, names: _scoring(config, names["benchmark"]),
             inputs=_scores_inputs,
             files=lambda job: {"annotations": job.benchmark.digest()},
             watched=_benchmark_entry,

@@ -103,6 +103,8 @@ def _by_sequence(runs: Sequence[TrackerScore], metric: str) -> FloatArray:
 def _difference(
     runs: Sequence[TrackerScore], base: Sequence[TrackerScore], metric: str
 ) -> Estimate | None:
+    if len({tuple(r.sequences) for r in (*runs, *base)}) > 1:  # results of some are missing
+        return None
     for side in (runs, base):
         if not np.allclose(_by_sequence(side, metric).mean(axis=0), _overall(side, metric)):
             return None

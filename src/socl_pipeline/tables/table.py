@@ -7,11 +7,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from socl_pipeline.annotation.schemes import prices_text
+from socl_pipeline.benchmarks.protocols import Protocol, protocol_of
 from socl_pipeline.benchmarks.tracks import TrackerScore
+from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.figures.files import save
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job, benchmark_protocol
+from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TableSettings
 from socl_pipeline.settings.derived import is_outline
 from socl_pipeline.settings.tables import COSTS, HOURS
@@ -72,10 +74,13 @@ def _results(
     if not cells:
         return []
     compared = references(settings, cells, unchanged_trackers(job.config, settings))
-    metrics = {
-        b: shown_metrics(settings.metrics, benchmark_protocol(job.config, b)) for b in scores
-    }
+    metrics = {b: shown_metrics(settings.metrics, _protocol(job, b)) for b in scores}
     return table_results(cells, metrics, scores, compared)
+
+
+def _protocol(job: Job, benchmark: str) -> Protocol:
+    entry = job.config.benchmark(benchmark)
+    return protocol_of(entry, load_manifest(entry.manifest))
 
 
 def _costs(job: Job, settings: TableSettings, path: Path) -> Mapping[str, Any]:
