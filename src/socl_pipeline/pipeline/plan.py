@@ -14,13 +14,15 @@ import yaml
 
 from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifest
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.artifact import read_summary, write_atomic
+from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.stages import (
     STAGES,
     Job,
     Target,
     all_targets,
+    is_current,
     open_dataset,
+    table_digests,
     trainings_of,
 )
 from socl_pipeline.presets import overlay
@@ -198,6 +200,11 @@ class Plan:
         ]
         return [str(self.job("table", dataset=dataset, table=n).summary_path) for n in names]
 
+    def made_tables(self, dataset: str) -> list[str]:
+        """Return what a report can show of tables, for Snakemake to see that it has changed."""
+        digests = table_digests(self.job("report", dataset=dataset))
+        return [f"{role} {digest}" for role, digest in digests.items()]
+
     def _is_trained(self, dataset: str, table: str) -> bool:
         """Return whether a table has runs, and all models that it needs are there."""
         job = self.job("table", dataset=dataset, table=table)
@@ -217,11 +224,6 @@ class Plan:
             for entry, manifest in found
             if manifest.generate is not None
         }
-
-
-def is_current(job: Job) -> bool:
-    """Return whether an artifact is there that was made with the present settings."""
-    return job.summary_path.exists() and read_summary(job.summary_path).recipe.params == job.params
 
 
 def _entry_files(entry: DatasetSettings | BenchmarkSettings) -> list[str]:

@@ -32,7 +32,13 @@ from socl_pipeline.settings import (
     OnBadFrame,
     TrackedBoxSettings,
 )
-from socl_pipeline.settings.derived import annotated_dataset, is_outline, table_of
+from socl_pipeline.settings.derived import (
+    OUTLINE,
+    annotated_dataset,
+    derived_name,
+    is_outline,
+    table_of,
+)
 from socl_pipeline.settings.tables import COSTS
 from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.tables.missing import missing
@@ -236,6 +242,32 @@ class Job:
             )
 
 
+def is_current(job: Job) -> bool:
+    """Return whether an artifact is there that was made with the present settings."""
+    return job.summary_path.exists() and read_summary(job.summary_path).recipe.params == job.params
+
+
+def made_tables(job: Job) -> dict[str, Job]:
+    """Return the tables of a job's dataset that are there and up to date, by name.
+
+    The outline of a table counts where the table itself does not.
+    """
+    found = {}
+    for table in job.whole.known_tables:
+        for name in (table, derived_name(table, OUTLINE)):
+            made = job.sibling(Target.of("table", dataset=job.names["dataset"], table=name))
+            if is_current(made):
+                found[name] = made
+                break
+    return found
+
+
+def table_digests(job: Job) -> dict[str, str]:
+    """Return the digests of the tables that a report shows; it asks for none to be made."""
+    made = made_tables(job).items()
+    return {f"table/{name}": read_summary(table.summary_path).digest for name, table in made}
+
+
 def open_dataset(entry: DatasetSettings | BenchmarkSettings) -> Dataset:
     """Return the dataset of a config entry. Raises InputError if its root is missing."""
     manifest = load_manifest(entry.manifest)
@@ -361,6 +393,7 @@ def _box_quality_params(config: Config, names: Names) -> dict[str, Any]:
         **names,
         **config.box_quality.model_dump(mode="json"),
         "entries": list(config.pseudo_boxes),
+        "seconds_per_box": config.costs.box_seconds,
         "seconds_per_click": config.dataset(names["dataset"]).points.seconds_per_frame,
         "palette": list(config.report.palette),
     }
@@ -369,7 +402,8 @@ def _box_quality_params(config: Config, names: Names) -> dict[str, Any]:
 def _report_params(config: Config, names: Names) -> dict[str, Any]:
     # how the store's maps look is no part of its digest, but the report shows them
     pictures = config.top_maps.model_dump(include={"clip", "map_size", "map_context"})
-    return {**names, **config.report.model_dump(mode="json"), "maps": pictures}
+    shown = {"maps": pictures, "box_seconds": config.costs.box_seconds}
+    return {**names, **config.report.model_dump(mode="json"), **shown}
 
 
 def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
@@ -626,13 +660,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="report",
-            version=3,
+            version=4,
             function="socl_pipeline.report.report:run",
             names=_DATASET,
             output="{dataset}/report.html",
             payload="report.html",
             params=_report_params,
             inputs=_report_inputs,
+            files=table_digests,
             help="Write the self-contained HTML report.",
         ),
     )

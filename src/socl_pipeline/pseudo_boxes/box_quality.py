@@ -102,7 +102,8 @@ def _cost(job: Job, name: str) -> float:
     stats = job.input_summary(f"boxes/{name}").stats
     clicked, boxed = (stats[key] / stats["frames"] for key in ("clicked", "boxes"))
     click = job.config.dataset(job.names["dataset"]).points.seconds_per_frame
-    return mixed_cost(clicked, boxed, click, stats["seconds_per_frame"])
+    tracker = stats["seconds_per_frame"]
+    return mixed_cost(clicked, boxed, click, tracker, job.config.costs.box_seconds)
 
 
 def _require_same_rows(job: Job, tables: Mapping[str, pa.Table]) -> None:
