@@ -140,12 +140,12 @@ def _training_fee(scheme: Scheme, settings: CostSettings) -> float | None:
 
 
 def _cells(cost: SchemeCost) -> list[str]:
-    training = "?" if cost.training_fee is None else f"{cost.training_fee:,.2f}"
+    known = cost.training_fee is not None
     return [
         LABELS[cost.scheme],
         f"{cost.seconds_per_frame:.2f}",
         *(f"{v:,.1f}" for v in (cost.annotator_hours, cost.computer_hours, cost.hours)),
         f"{cost.annotation_fee:,.2f}",
-        training,
-        f"{cost.total_fee:,.2f}",
+        f"{cost.training_fee:,.2f}" if known else "?",
+        ("" if known else "> ") + f"{cost.total_fee:,.2f}",
     ]

@@ -52,6 +52,7 @@ def costs_csv(costs: Sequence[tuple[str, SchemeCost]]) -> str:
 
 
 def _cells(cost: SchemeCost) -> tuple[str, ...]:
-    training = "?" if cost.training_fee is None else f"{cost.training_fee:,.1f}"
-    fees = f"{cost.annotation_fee:,.1f}", training, f"{cost.total_fee:,.1f}"
-    return (f"{cost.hours:,.1f}", *fees)
+    known = cost.training_fee is not None
+    training = f"{cost.training_fee:,.1f}" if known else "?"
+    total = f"{cost.total_fee:,.1f}" if known else f"> {cost.total_fee:,.1f}"
+    return f"{cost.hours:,.1f}", f"{cost.annotation_fee:,.1f}", training, total

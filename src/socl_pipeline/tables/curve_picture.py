@@ -14,7 +14,7 @@ from socl_pipeline.settings.tables import HOURS
 from socl_pipeline.tables.picture import NOTE_LINE, note_lines
 from socl_pipeline.tables.results import Result, scale
 
-_PANEL = (4.8, 3.6)  # inches
+_PANEL = (4.8, 4.0)  # inches
 _PAPER_MARKERS = "sD^v<>"  # one for each of the paper's figures; our own points are discs
 
 
@@ -52,7 +52,9 @@ def curve_picture(
         ax.set_ylabel(name, fontsize=11)
     if beside:
         _draw_beside(axes[-1], settings, beside, colors)
-    fig.supxlabel("\n".join(lines), fontsize=8, color="#444444", x=0.02, ha="left")
+    fig.supxlabel(
+        "\n".join(lines), fontsize=8, color="#444444", x=0.02, ha="left", parse_math=False
+    )
     return fig
 
 
@@ -122,7 +124,9 @@ def _finish(
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(x=0.06, y=0.12)
-    ax.legend(handles=handles, fontsize=9, handlelength=3.2, framealpha=0.9)
+    style = {"fontsize": 9, "handlelength": 3.2, "frameon": False, "borderaxespad": 0.2}
+    # above the axes, where it hides no point
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **style)
 
 
 def _draw_paper(

@@ -24,7 +24,7 @@ def table_picture(title: str, grids: Sequence[Grid], notes: Sequence[str]) -> Fi
     heading = _CHARACTER * 1.25 * len(title)
     width = 2 * _MARGIN + max([_MIN_WIDTH, heading, *(sum(w) for w in widths)])
     lines = note_lines(notes, width - 2 * _MARGIN)
-    rows = sum(len(g.rows) + 1.6 + bool(g.title) for g in grids)
+    rows = sum(len(g.rows) + 0.6 + _header_lines(g) + bool(g.title) for g in grids)
     height = 2 * _MARGIN + (rows + 1.3) * _LINE + len(lines) * NOTE_LINE
     fig = Figure(figsize=(width, height), facecolor="white")
     ax = fig.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -36,7 +36,7 @@ def table_picture(title: str, grids: Sequence[Grid], notes: Sequence[str]) -> Fi
     for grid, columns in zip(grids, widths, strict=True):
         y = _draw_grid(ax, grid, columns, y)
     for line in lines:
-        ax.text(_MARGIN, y, line, fontsize=8, color="#444444", va="center")
+        ax.text(_MARGIN, y, line, fontsize=8, color="#444444", va="center", parse_math=False)
         y += NOTE_LINE
     return fig
 
@@ -44,7 +44,9 @@ def table_picture(title: str, grids: Sequence[Grid], notes: Sequence[str]) -> Fi
 def _widths(grid: Grid) -> list[float]:
     """Return the width of each column in inches; the header is bold."""
     columns = zip(grid.header, *grid.rows, strict=True)
-    longest = (max(_BOLD * len(head), *map(len, texts)) for head, *texts in columns)
+    longest = (
+        max(_BOLD * max(map(len, _head(head))), *map(len, texts)) for head, *texts in columns
+    )
     return [_CHARACTER * (length + 4) for length in longest]
 
 
@@ -53,19 +55,39 @@ def _draw_grid(ax: Any, grid: Grid, widths: Sequence[float], y: float) -> float:
     right = _MARGIN + np.cumsum(widths)
     ends = (_MARGIN, float(right[-1]))
     if grid.title:
-        ax.text(_MARGIN, y, grid.title, fontsize=_FONT, style="italic", va="center")
+        ax.text(
+            _MARGIN, y, grid.title, fontsize=_FONT, style="italic", va="center", parse_math=False
+        )
         y += _LINE
     _rule(ax, ends, y - _LINE / 2, 1.2)
-    for i, row in enumerate((grid.header, *grid.rows)):
-        weight = "bold" if i == 0 else "normal"
+    for i, row in enumerate((*_header_rows(grid), *grid.rows)):
+        weight = "bold" if i < _header_lines(grid) else "normal"
         ax.text(_MARGIN, y, row[0], fontsize=_FONT, weight=weight, va="center")
         for x, text in zip(right[1:], row[1:], strict=True):
             ax.text(x, y, text, fontsize=_FONT, weight=weight, va="center", ha="right")
         y += _LINE
-        if i == 0:
+        if i == _header_lines(grid) - 1:
             _rule(ax, ends, y - _LINE / 2, 0.7)
     _rule(ax, ends, y - _LINE / 2, 1.2)
     return y + 0.6 * _LINE
+
+
+def _head(text: str) -> list[str]:
+    """Return the one or two lines of a header: `AUC` above `on otb100`."""
+    what, on, where = text.partition(" on ")
+    return [what, f"on {where}"] if on else [text]
+
+
+def _header_lines(grid: Grid) -> int:
+    return max(len(_head(text)) for text in grid.header)
+
+
+def _header_rows(grid: Grid) -> list[list[str]]:
+    """Return the header as rows; a header of a single line stands in the last."""
+    lines = _header_lines(grid)
+    heads = [_head(text) for text in grid.header]
+    padded = [[""] * (lines - len(head)) + head for head in heads]
+    return [list(row) for row in zip(*padded, strict=True)]
 
 
 def _rule(ax: Any, ends: tuple[float, float], y: float, width: float) -> None:
