@@ -105,7 +105,7 @@ def test_a_rule_waits_for_what_the_config_makes_its_stage_read(folder, raw_confi
         return [f.removeprefix("results/demo/").removesuffix(".summary.json") for f in found]
 
     assert stages("top_maps") == ["points", "proposals"]
-    above = ["top_maps", "patches", "models/tiny", "scores/val"]
+    above = ["top_maps", "patches", "models/tiny", "scores/val", "figures/val"]
     assert stages("report") == ["points", "proposals", *above]
     raw_config["top_maps"]["prior"] = "gaussian"
     assert stages("top_maps") == ["points"]

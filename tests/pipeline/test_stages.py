@@ -7,7 +7,7 @@ from socl_pipeline.settings import validate_config
 from socl_pipeline.top.objectness.data import objectness_file
 
 ORDER = ["points", "proposals", "top_maps", "patches", "train", "track", "scores"]
-ORDER += ["pseudo_boxes", "box_quality", "table", "report"]
+ORDER += ["figure", "pseudo_boxes", "box_quality", "table", "report"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
     raw_config["models"]["other"] = {}
     config = validate_config(raw_config, "test")
     targets = list(all_targets(config))
-    assert len(targets) == 4 + 2 + 2 + 1 + 2 + 1 + 1
+    assert len(targets) == 4 + 2 + 2 + 1 + 1 + 2 + 1 + 1
     jobs = [make_job(t.stage, raw=raw_config, **dict(t.names)) for t in targets]
     paths = [p for job in jobs for p in (job.output, job.summary_path)]
     assert len(set(paths)) == len(paths)
@@ -64,7 +64,8 @@ def test_outputs_and_summaries_never_collide(raw_config, make_job):
         ("pseudo_boxes.more", {"kind": "interpolate"}, {"box_quality"}),
         ("box_quality.examples", 2, {"box_quality"}),
         ("trackers.socl.normalize", "none", set()),
-        ("benchmarks.val.convention", "drop", {"scores", "table"}),
+        ("benchmarks.val.convention", "drop", {"scores", "figure", "table"}),
+        ("costs.click_fee", 1.0, set()),
         ("datasets.demo.overrides", {"top_maps": {"nms": 0.5}}, {"top_maps"}),
         ("datasets.demo.overrides", {"views": {"context": 4}}, {"proposals", "top_maps"}),
         ("variants.models.gst", {"lr": 1e-5}, set()),

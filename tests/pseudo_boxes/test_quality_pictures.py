@@ -1,8 +1,9 @@
 import numpy as np
 
+from socl_pipeline.figures.files import figure_png
+from socl_pipeline.figures.style import OKABE_ITO
 from socl_pipeline.pseudo_boxes import quality_pictures
 from socl_pipeline.pseudo_boxes.quality import Measured
-from socl_pipeline.report.curves import OKABE_ITO, figure_png
 from socl_pipeline.report.pictures import TRUTH
 
 

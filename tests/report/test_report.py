@@ -8,12 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from jinja2 import UndefinedError
 
+from socl_pipeline.benchmarks.protocols import PROTOCOLS
 from socl_pipeline.benchmarks.scores import SCHEMA
 from socl_pipeline.errors import InputError
+from socl_pipeline.figures.style import OKABE_ITO
 from socl_pipeline.pipeline.artifact import Recipe, Summary
-from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.pipeline.stages import STAGES, made_tables
 from socl_pipeline.report import report
-from socl_pipeline.report.curves import OKABE_ITO
 from socl_pipeline.report.report import render
 from socl_pipeline.report.sections import (
     overview,
@@ -23,6 +24,7 @@ from socl_pipeline.report.sections import (
     training_section,
 )
 from socl_pipeline.report.top_examples import top_examples
+from socl_pipeline.settings import CostSettings
 
 BESIDE = ("pseudo_boxes", "box_quality", "table")  # the report says nothing of them
 STAGES_BEFORE = [name for name in STAGES if name not in (*BESIDE, "report")]
@@ -74,7 +76,8 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     build_all(make_job)
     job = make_job("report")
     stats = job.execute().stats
-    assert stats == {"benchmarks": 1, "models": 1, "examples": 2, "boxes_tested": 4}
+    counts = {"benchmarks": 1, "models": 1, "examples": 2, "boxes_tested": 4, "tables": 0}
+    assert stats == counts
     text = job.output.read_text()
     page = Page(text)
     assert not page.open
@@ -141,6 +144,7 @@ def scores(**trackers):
             "precision": precision,
             "mean_iou": auc,
             "frames": frames,
+            "missing": 0,
             "frames_per_second": 10.0,
             "success_curve": [auc] * 21,
             "precision_curve": [precision] * 51,
@@ -152,7 +156,8 @@ def scores(**trackers):
 
 
 def test_trackers_are_sorted_by_auc_and_the_best_are_marked():
-    section = score_section("otb", scores(low=(0.2, 0.9), high=(0.6, 0.5)), OKABE_ITO)
+    table = scores(low=(0.2, 0.9), high=(0.6, 0.5))
+    section = score_section("otb", table, PROTOCOLS["ope"], [])
     assert (section["sequences"], section["frames"]) == (2, 7)
     high, low = section["trackers"]
     assert (high["tracker"], low["tracker"]) == ("high", "low")
@@ -161,13 +166,39 @@ def test_trackers_are_sorted_by_auc_and_the_best_are_marked():
     assert high["best"]["frames_per_second"] and low["best"]["frames_per_second"]
 
 
+def test_crashes_and_missing_results_are_told():
+    rows = scores(one=(0.2, 0.9)).to_pylist()
+    rows[0]["failed"], rows[2]["missing"], rows[2]["auc"] = "no memory", 1, None
+    rows.append(rows[2] | {"tracker": "two", "auc": 0.1, "missing": 0})
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    section = score_section("otb", table, PROTOCOLS["ope"], [])
+    assert [t["tracker"] for t in section["trackers"]] == ["two", "one"], "without a score: last"
+    assert [(r["sequence"], r["failed"]) for r in section["crashes"]] == [("a", "no memory")]
+    assert [r["tracker"] for r in section["missing"]] == ["one"]
+    assert section["trackers"][1]["best"]["auc"] is False
+
+
+def test_tables_that_are_up_to_date_are_shown(make_job, raw_config):
+    build_all(make_job)
+    job = make_job("report")
+    assert job.execute().stats["tables"] == 0
+    make_job("table", table="table_4").execute()
+    make_job("table", table="table_1__outline").execute()
+    assert job.sibling(job.target).execute().stats["tables"] == 2
+    page = Page(job.output.read_text())
+    assert "Table 1: soft samples" in page.text and "results/demo/tables/table_4" in page.text
+    raw_config["costs"] = {"box_fee": 1}
+    other = make_job("report", raw=raw_config)
+    assert list(made_tables(other)) == ["table_1__outline"], "other prices: not up to date"
+
+
 def summary(stats, **params):
     return Summary(Recipe("points", 1, params, {}), "0" * 64, stats)
 
 
 def test_overview_compares_the_hours_of_clicks_and_boxes():
     stats = {"videos": 2, "frames": 3600, "boxes": 360, "annotation_hours": 2.27}
-    found = overview(summary(stats, seconds_per_frame=2.27))
+    found = overview(summary(stats, seconds_per_frame=2.27), CostSettings())
     assert found["box_hours"] == pytest.approx(10.2)
     assert found["sparse_hours"] == pytest.approx(1.02)
 

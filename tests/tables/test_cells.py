@@ -14,9 +14,8 @@ from socl_pipeline.settings.tables import packaged_tables
 from socl_pipeline.tables.cells import base_dataset, base_tracker, table_benchmarks, table_cells
 
 ROOT = Path(__file__).parents[2]
-PAPER = ["table_1", "table_2", "table_3", "table_5", "table_6", "table_7", "table_8", "table_9"]
-PAPER += ["table_10"]
-PAPER += ["figure_7", "figure_8", "figure_9"]
+PAPER = [f"table_{i}" for i in range(1, 11)]
+PAPER += ["figure_7", "figure_8", "figure_9", "figure_10"]
 
 
 @pytest.fixture
@@ -31,7 +30,8 @@ def cells(raw_config):
 
 
 def test_the_papers_tables_are_known():
-    assert list(packaged_tables().tables) == [*PAPER, "table_baselines"]
+    own = ["figure_crossover", "table_baselines"]
+    assert list(packaged_tables().tables) == [*PAPER, *own]
 
 
 def test_the_ablation_of_table_1_in_the_papers_order(cells):
@@ -71,7 +71,7 @@ def test_equal_runs_have_one_name_in_all_tables(cells, raw_config):
     names = [{(c.dataset, t) for c in cells(table) for t in c.trackers} for table in PAPER]
     ours = ("demo", "socl")
     assert [table for table, own in zip(PAPER, names, strict=True) if ours in own] == [
-        *("table_1", "table_9", "figure_7", "figure_8")
+        *("table_1", "table_9", "figure_7", "figure_8", "figure_10")
     ]
     assert cells("table_2") == cells("figure_9")
 
@@ -91,13 +91,11 @@ def test_the_correlation_filter_is_a_base_of_its_own(cells, raw_config):
 
 def test_a_table_of_correlation_filters_needs_one(cells):
     assert [c.row for c in cells("table_9")] == ["SoCL-Siam"] * 2  # its other row is left out
-    with pytest.raises(InputError, match="table_3 compares trackers of kind eco: name one on a"):
-        cells("table_3")
+    assert cells("table_3") == []
 
 
 def test_tables_of_transt_vary_its_boxes(cells, raw_config):
-    with pytest.raises(InputError, match="table_7 compares trackers of kind transt: name one on"):
-        cells("table_7")
+    assert cells("table_7") == []
     raw_config["models"] |= {"a": {"kind": "transt"}, "b": {"kind": "transt"}}
     raw_config["trackers"] |= {n: {"kind": "transt", "model": n} for n in "ab"}
     raw_config["trackers"] = {"plain": {"kind": "transt", "trunk": "resnet18"}} | raw_config[
@@ -159,8 +157,7 @@ def test_what_tables_vary_can_be_chosen(raw_config):
     assert base_tracker(validate_config(raw_config, "test")) == "second"
     raw_config["models"]["other"] = {}
     raw_config["tables"] = {"model": "other"}
-    with pytest.raises(InputError, match=r"tables need a tracker of kind siamfc on .* 'other'"):
-        base_tracker(validate_config(raw_config, "test"))
+    assert base_tracker(validate_config(raw_config, "test")) is None
 
 
 def test_datasets_and_benchmarks_of_the_tables(raw_config):
@@ -172,17 +169,13 @@ def test_datasets_and_benchmarks_of_the_tables(raw_config):
     config = validate_config(raw_config, "test")
     assert (base_dataset(config), table_benchmarks(config)) == ("second", ("two",))
     raw_config["benchmarks"], raw_config["tables"] = {}, {}
-    with pytest.raises(InputError, match="tables need a benchmark to score on"):
-        table_benchmarks(validate_config(raw_config, "test"))
+    assert table_benchmarks(validate_config(raw_config, "test")) == ()
 
 
 @pytest.mark.parametrize("name", ["config/demo", "config/got10k", "benchmarks/real_clips"])
 def test_the_tables_of_the_shipped_configs_resolve(name):
     config = load_config(ROOT / f"{name}.yaml")
-    kinds = {t.kind for t in config.trackers.values()}
-    for table, settings in config.known_tables.items():
-        if {row.tracker for row in settings.rows} == {"transt"} and "transt" not in kinds:
-            continue
+    for table in config.known_tables:
         for cell in table_cells(config, base_dataset(config), table):
             config.for_dataset(cell.dataset)
             assert all(config.tracker(t) for t in cell.trackers)

@@ -90,7 +90,7 @@ def test_variants_of_the_config_take_the_place_of_packaged_ones(raw_config, conf
         ("tracker", "kcf__seed1", "tracker 'kcf__seed1': unknown key 'seed'"),
         ("dataset", "demo__box", "there is no variant 'box': did you mean 'boxes'?"),
         ("dataset", "demo__budget5", "tables.hours has 4 budgets, so there is no 'budget5'"),
-        ("table", "table_4", "there is no table 'table_4' in the config; known: table_1"),
+        ("table", "table_11", "there is no table 'table_11' in the config; known: table_1"),
         ("benchmark", "vol", "there is no benchmark 'vol' in the config; known: val"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from socl_pipeline.settings import TableSettings
 from socl_pipeline.tables.cells import Cell
-from socl_pipeline.tables.picture import curve_picture
+from socl_pipeline.tables.curve_picture import curve_picture
 from socl_pipeline.tables.results import Result
 
 
@@ -27,27 +27,31 @@ def draw():
             {"title": "t", "columns": "hours", "rows": rows, "curves": True, "paper": paper}
         )
         cells = [Cell(row, f"{x} h", x, "d", (row,)) for row in ("Box", "SoCL") for x in (110, 880)]
-        results = [Result(c, "val", metric, np.full((2, 1), 50.0)) for c in cells]
-        (ax,) = curve_picture(settings, results, "").axes
+        results = [Result(c, "val", metric, np.full(1, 50.0)) for c in cells]
+        ax, *beside = curve_picture(settings, results, [""]).axes
         points = [
             p for line in ax.lines if line.get_fillstyle() == "none" for p in line.get_xydata()
         ]
-        return sorted(map(tuple, points)), [t.get_text() for t in ax.get_legend().get_texts()]
+        legend = [t.get_text() for t in ax.get_legend().get_texts()]
+        return sorted(map(tuple, points)), legend, len(beside)
 
     return of
 
 
 def test_the_papers_points_are_drawn_where_it_printed_figures(draw):
-    points, legend = draw(["110 h", "880 h"])
+    points, legend, beside = draw(["110 h", "880 h"])
     assert points == [(110, 52.0), (110, 56.7), (880, 60.9)]
     assert legend == ["Box", "SoCL", "paper, OTB13"]
     assert draw(["110.0h", "880 h"])[0] == points, "the same place"
+    assert beside == 0
 
 
-@pytest.mark.parametrize("columns", [["110 %", "880 %"], ["55 h", "1760 h"], ["few", "all"]])
-def test_points_of_another_axis_are_not_drawn(draw, columns):
-    assert draw(columns) == ([], ["Box", "SoCL"])
+@pytest.mark.parametrize(
+    ("columns", "beside"), [(["110 %", "880 %"], 1), (["55 h", "1760 h"], 1), (["few", "all"], 0)]
+)
+def test_points_of_another_axis_have_a_panel_of_their_own(draw, columns, beside):
+    assert draw(columns) == ([], ["Box", "SoCL"], beside)
 
 
-def test_points_of_another_metric_are_not_drawn(draw):
-    assert draw(["110 h", "880 h"], "precision") == ([], ["Box", "SoCL"])
+def test_points_of_another_metric_have_a_panel_of_their_own(draw):
+    assert draw(["110 h", "880 h"], "precision") == ([], ["Box", "SoCL"], 1)

@@ -8,6 +8,7 @@ import csv
 import io
 import os
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -15,13 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from socl_pipeline.benchmarks.tracks import Score
+from socl_pipeline.benchmarks.protocols import METRICS, PROTOCOLS
+from socl_pipeline.benchmarks.tracks import Score, TrackerScore
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job, Stage, Target
 from socl_pipeline.pipeline.status import all_statuses
 from socl_pipeline.settings import validate_config
+from socl_pipeline.settings.tables import Metric
 from socl_pipeline.tables.cells import Cell
-from socl_pipeline.tables.results import table_results
+from socl_pipeline.tables.crossover import crossover_sentences, hours_to_reach
+from socl_pipeline.tables.results import digits, shown_metrics, table_results
 from socl_pipeline.trackers.track import SCHEMA
 
 # Pixels that each tracker is off, by the variants in its name; a seed adds its number.
@@ -53,6 +57,7 @@ def write_tracks(job, path):
 def build(make_job, monkeypatch):
     """A function that builds a table from synthetic tracks and returns its job."""
     real = Stage.run
+    stats = {"train_videos": 3, "steps": 8}
 
     def run(self, job, path):
         if self.name == "track":
@@ -60,11 +65,12 @@ def build(make_job, monkeypatch):
         if self.name in ("table", "scores"):
             return real(self, job, path)
         path.write_text(str(job.target))
-        return {"train_videos": 3, "steps": 8}
+        return stats
 
     monkeypatch.setattr(Stage, "run", run)
 
-    def make(table, **options):
+    def make(table, points=None, **options):
+        stats.update(points or {})
         job = make_job("table", table=table, **options)
         for target in dict.fromkeys(job.with_upstream()):
             Job(job.whole, target, job.results, job.cache).execute()
@@ -160,12 +166,22 @@ def test_tracks_of_other_videos_are_refused(build, make_job):
         job.stage.run(job, job.output)
 
 
-def test_differences_are_paired_by_sequence():
+def score(values, overall=None, metric="auc"):
+    """Return the score of a tracker with these values of its sequences."""
+    sequences = {str(i): Score({metric: v}, {}, 1) for i, v in enumerate(values)}
+    mean = float(np.mean(values)) if overall is None else overall
+    return TrackerScore(Score({metric: mean}, {}, 3), sequences)
+
+
+def results_of(metric, *runs):
     cells = [Cell(row, None, None, "d", (row,)) for row in ("first", "second")]
+    scores = {"b": {c.role("b", c.row): s for c, s in zip(cells, runs, strict=True)}}
+    return cells, table_results(cells, {"b": [metric]}, scores, {cells[1]: cells[0]})
+
+
+def test_differences_are_paired_by_sequence():
     first = [0.1, 0.9, 0.5]
-    runs = {"first": first, "second": [v + 0.02 for v in first]}
-    scores = {"b": {f"b/d/{k}": [Score({"auc": v}, {}, 1) for v in vs] for k, vs in runs.items()}}
-    base, other = table_results(cells, ["auc"], scores, {cells[1]: cells[0]})
+    cells, (base, other) = results_of("auc", score(first), score([v + 0.02 for v in first]))
     assert base.difference is None and base.reference is None
     assert other.mean == pytest.approx(52) and other.spread is None
     d = other.difference
@@ -196,3 +212,68 @@ def test_what_differences_are_to_is_said_and_true(build, table, heading):
         assert float(line["difference"]) == pytest.approx(gap, abs=1e-3)
     listed = text.partition("Differences")[2].count("\n- ")
     assert listed == len(compared) > 0
+
+
+def test_scores_that_are_no_means_over_sequences_have_no_difference():
+    _, (base, other) = results_of("eao", score([0.1, 0.3], 0.21, "eao"), score([0.2], 0.25, "eao"))
+    assert (base.mean, other.mean, other.difference) == (0.21, 0.25, None), "a share, no percent"
+    assert digits("eao") == 3 and digits("auc") == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "protocol", "shown"),
+    [
+        (["precision", "auc", "eao"], "ope", ("precision", "auc")),
+        (["mean_iou"], "ope", ("mean_iou",)),
+        (["auc", "precision"], "got10k", ("ao",)),
+        (["ao", "sr_50", "auc"], "got10k", ("ao", "sr_50")),
+    ],
+)
+def test_a_benchmark_shows_what_its_protocol_gives(wanted, protocol, shown):
+    assert shown_metrics(wanted, PROTOCOLS[protocol]) == shown
+
+
+def test_tables_may_name_every_metric():
+    assert set(get_args(Metric)) == set(METRICS)
+
+
+def test_an_outline_says_what_would_build_the_table(build):
+    output = build("table_1__outline").output
+    text = (output / "table.md").read_text()
+    assert "| GST | 55.1 | 0.215 |" in text and "Ours, in percent" not in text
+    assert "- Ours: needs 3 models to be trained; `snakemake table_1` does that." in text
+    assert "- Not scored on OTB13 (`otb2013`), VOT16 (`vot2016`): put the data where" in text
+    assert rows(output / "cells.csv") == []
+    assert cv2.imread(str(output / "table.png")).shape[1] > 500
+
+
+def test_a_table_that_nothing_of_ours_fits_has_the_papers_figures(build):
+    text = (build("table_7").output / "table.md").read_text()
+    assert "| SoCL-TransT | 62.2 | 72.4 | 52.5 | 75.0 |" in text
+    assert "- TransT, SoCL-TransT: needs a tracker of kind transt on a model; name one in" in text
+    assert "- Not scored on GOT-10k, TrackingNet: the true boxes are withheld; send" in text
+
+
+def test_costs_are_those_of_the_datasets_frames(build, raw_config):
+    raw_config["costs"] = {"box_fee": 1.0, "wage": None, "gpu_hour_fee": 2}
+    output = build("table_4", points={"frames": 3600, "boxes": 360}).output
+    text = (output / "table.md").read_text()
+    assert "**demo: 3,600 frames [h, $]**" in text
+    assert "| BCE w/ boxes | 10.2 | 3,600.0 | 16.0 | 3,616.0 |" in text
+    assert "| SoCL w/ points | 7,000.0 | 21.6 | 7,021.6 |" in text, "the paper's"
+    mixed = rows(output / "cells.csv")[2]
+    assert (mixed["clicks"], mixed["boxes"], mixed["training_fee"]) == ("3240", "360", "")
+    assert float(mixed["annotation_fee"]) == pytest.approx(3240 * 0.005 + 360)
+
+
+def test_hours_that_reach_the_best_of_the_first_row():
+    boxes, points = [(100, 50.0), (400, 60.0)], [(100, 55.0), (400, 65.0)]
+    assert hours_to_reach(points, 60) == pytest.approx(200), "half way on a logarithmic axis"
+    assert hours_to_reach(points, 66) is None
+    assert hours_to_reach(points, 50) == 100
+    (sentence,) = crossover_sentences({"boxes": boxes, "points": points}, "Ours")
+    assert sentence == (
+        "Ours: boxes has 60.0 with 400 h; points reaches it with 200 h (2 times as cheap)."
+    )
+    (sentence,) = crossover_sentences({"points": points, "boxes": boxes}, "Ours")
+    assert sentence == "Ours: points has 65.0 with 400 h; boxes does not within 400 h."

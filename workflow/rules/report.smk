@@ -17,6 +17,7 @@ rule report:
         runtime=60,
     params:
         fp=lambda wildcards: PLAN.fingerprint("report", wildcards),
+        tables=lambda wildcards: PLAN.made_tables(wildcards.dataset),
     shell:
         "socl report --config work/config/{wildcards.dataset}.json"
         " --dataset {wildcards.dataset} --workers {threads}"

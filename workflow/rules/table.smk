@@ -32,3 +32,8 @@ for table_name, table_summary in PLAN.tables.items():
             table_name
         input:
             table_summary,
+
+
+rule tables:
+    input:
+        lambda wildcards: PLAN.all_tables,

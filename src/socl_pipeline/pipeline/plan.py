@@ -15,7 +15,16 @@ import yaml
 from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifest
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
-from socl_pipeline.pipeline.stages import STAGES, Job, Target, all_targets, open_dataset
+from socl_pipeline.pipeline.stages import (
+    STAGES,
+    Job,
+    Target,
+    all_targets,
+    is_current,
+    open_dataset,
+    table_digests,
+    trainings_of,
+)
 from socl_pipeline.presets import overlay
 from socl_pipeline.settings import (
     BenchmarkSettings,
@@ -24,10 +33,11 @@ from socl_pipeline.settings import (
     load_config,
     validate_config,
 )
-from socl_pipeline.settings.derived import split_name
+from socl_pipeline.settings.derived import OUTLINE, derived_name, split_name
 from socl_pipeline.tables.cells import base_dataset, table_benchmarks
 
 DEFAULT = "demo.yaml"
+_RULES = ("all", "demo_data", "figures", "tables")  # besides those of the stages
 
 
 class Plan:
@@ -54,7 +64,7 @@ class Plan:
             if self._complete
             else self._load(folder / DEFAULT)
         )
-        for name in self.default.tables.own.keys() & {*STAGES, "all", "demo_data"}:
+        for name in self.default.tables.own.keys() & {*STAGES, *_RULES}:
             raise InputError(f"tables.own.{name}: a rule has that name; choose another")
         for name in self.default.datasets:
             self._check_sources(self.default, name)
@@ -156,7 +166,14 @@ class Plan:
     @property
     def pseudo_boxes(self) -> list[str]:
         """The summaries of all pseudo boxes that the default config names, and of their quality."""
-        stages = ("pseudo_boxes", "box_quality")
+        return self._all("pseudo_boxes", "box_quality")
+
+    @property
+    def figures(self) -> list[str]:
+        """The summaries of the figures of all benchmarks that the default config names."""
+        return self._all("figure")
+
+    def _all(self, *stages: str) -> list[str]:
         found = [t for t in all_targets(self.default) if t.stage in stages]
         return [str(Job(self.default, target).summary_path) for target in found]
 
@@ -166,6 +183,33 @@ class Plan:
         dataset = base_dataset(self.default)
         known = self.default.known_tables
         return {t: str(self.job("table", dataset=dataset, table=t).summary_path) for t in known}
+
+    @property
+    def all_tables(self) -> list[str]:
+        """The summaries of all tables; of those that would train models, of their outlines.
+
+        `tables.train` names those that may train what `snakemake all` does not, and has not been
+        trained with the present settings.
+        """
+        dataset, allowed = base_dataset(self.default), self.default.tables.train
+        names = [
+            table
+            if allowed == "all" or table in allowed or self._is_trained(dataset, table)
+            else derived_name(table, OUTLINE)
+            for table in self.default.known_tables
+        ]
+        return [str(self.job("table", dataset=dataset, table=n).summary_path) for n in names]
+
+    def made_tables(self, dataset: str) -> list[str]:
+        """Return what a report can show of tables, for Snakemake to see that it has changed."""
+        digests = table_digests(self.job("report", dataset=dataset))
+        return [f"{role} {digest}" for role, digest in digests.items()]
+
+    def _is_trained(self, dataset: str, table: str) -> bool:
+        """Return whether a table has runs, and all models that it needs are there."""
+        job = self.job("table", dataset=dataset, table=table)
+        needed = [Job(self.default, t) for t in trainings_of(self.default, dataset, table)]
+        return bool(job.inputs) and all(map(is_current, needed))
 
     @cached_property
     def generated(self) -> dict[str, Path]:

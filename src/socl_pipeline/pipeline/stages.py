@@ -32,8 +32,16 @@ from socl_pipeline.settings import (
     OnBadFrame,
     TrackedBoxSettings,
 )
-from socl_pipeline.settings.derived import annotated_dataset, derived_name
+from socl_pipeline.settings.derived import (
+    OUTLINE,
+    annotated_dataset,
+    derived_name,
+    is_outline,
+    table_of,
+)
+from socl_pipeline.settings.tables import COSTS
 from socl_pipeline.tables.cells import table_benchmarks, table_cells
+from socl_pipeline.tables.missing import missing
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
 
@@ -234,6 +242,32 @@ class Job:
             )
 
 
+def is_current(job: Job) -> bool:
+    """Return whether an artifact is there that was made with the present settings."""
+    return job.summary_path.exists() and read_summary(job.summary_path).recipe.params == job.params
+
+
+def made_tables(job: Job) -> dict[str, Job]:
+    """Return the tables of a job's dataset that are there and up to date, by name.
+
+    The outline of a table counts where the table itself does not.
+    """
+    found = {}
+    for table in job.whole.known_tables:
+        for name in (table, derived_name(table, OUTLINE)):
+            made = job.sibling(Target.of("table", dataset=job.names["dataset"], table=name))
+            if is_current(made):
+                found[name] = made
+                break
+    return found
+
+
+def table_digests(job: Job) -> dict[str, str]:
+    """Return the digests of the tables that a report shows; it asks for none to be made."""
+    made = made_tables(job).items()
+    return {f"table/{name}": read_summary(table.summary_path).digest for name, table in made}
+
+
 def open_dataset(entry: DatasetSettings | BenchmarkSettings) -> Dataset:
     """Return the dataset of a config entry. Raises InputError if its root is missing."""
     manifest = load_manifest(entry.manifest)
@@ -364,6 +398,7 @@ def _box_quality_params(config: Config, names: Names) -> dict[str, Any]:
         **names,
         **config.box_quality.model_dump(mode="json"),
         "entries": list(config.pseudo_boxes),
+        "seconds_per_box": config.costs.box_seconds,
         "seconds_per_click": config.dataset(names["dataset"]).points.seconds_per_frame,
         "palette": list(config.report.palette),
     }
@@ -372,7 +407,8 @@ def _box_quality_params(config: Config, names: Names) -> dict[str, Any]:
 def _report_params(config: Config, names: Names) -> dict[str, Any]:
     # how the store's maps look is no part of its digest, but the report shows them
     pictures = config.top_maps.model_dump(include={"clip", "map_size", "map_context"})
-    return {**names, **config.report.model_dump(mode="json"), "maps": pictures}
+    shown = {"maps": pictures, "box_seconds": config.costs.box_seconds}
+    return {**names, **config.report.model_dump(mode="json"), **shown}
 
 
 def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
@@ -380,23 +416,41 @@ def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
     inputs |= {stage: Target.of(stage, **names) for stage in ("top_maps", "patches")}
     inputs |= {f"model/{m}": Target.of("train", **{**names, "model": m}) for m in config.models}
     return inputs | {
-        f"scores/{b}": Target.of("scores", **{**names, "benchmark": b}) for b in config.benchmarks
+        f"{role}/{b}": Target.of(stage, **{**names, "benchmark": b})
+        for role, stage in (("scores", "scores"), ("figures", "figure"))
+        for b in config.benchmarks
     }
 
 
 def _table_params(config: Config, names: Names) -> dict[str, Any]:
-    cells = table_cells(config, names["dataset"], names["table"])
-    scoring = {b: _scoring(config, b) for b in table_benchmarks(config)}
-    return {
+    settings = config.table(names["table"])
+    params = {
         **names,
-        "settings": config.table(names["table"]).model_dump(mode="json"),
-        "cells": [cell.plain() for cell in cells],
-        "benchmarks": scoring,
+        "settings": settings.model_dump(mode="json"),
         "palette": list(config.report.palette),
+    }
+    if settings.columns == COSTS:
+        return params | {"costs": config.costs.model_dump(mode="json")}
+    cells = table_cells(config, names["dataset"], names["table"])
+    outline = is_outline(names["table"])
+    trainings = trainings_of(config, names["dataset"], names["table"]) if outline else ()
+    return params | {
+        "cells": [cell.plain() for cell in cells],
+        "benchmarks": {b: _scoring(config, b) for b in table_benchmarks(config)},
+        "missing": missing(config, names["table"], len(trainings)),
     }
 
 
+def trainings_of(config: Config, dataset: str, table: str) -> set[Target]:
+    """Return the trainings that a table, or an outline's, needs and `snakemake all` does not do."""
+    job = Job(config, Target.of("table", dataset=dataset, table=table_of(table)))
+    needed = {t for t in job.with_upstream() if t.stage == "train"}
+    return needed - set(all_targets(config))
+
+
 def _table_inputs(config: Config, names: Names) -> dict[str, Target]:
+    if config.table(names["table"]).columns == COSTS:
+        return {"points": Target.of("points", **names)}
     return {
         cell.role(benchmark, tracker): Target.of(
             "track", dataset=cell.dataset, benchmark=benchmark, tracker=tracker
@@ -410,6 +464,11 @@ def _table_inputs(config: Config, names: Names) -> dict[str, Target]:
 def _table_files(job: Job) -> dict[str, str]:
     names = table_benchmarks(job.config)
     return {f"annotations/{b}": open_dataset(job.config.benchmark(b)).digest() for b in names}
+
+
+def _figure_params(config: Config, names: Names) -> dict[str, Any]:
+    scoring = _scoring(config, names["benchmark"])
+    return {**names, "palette": list(config.report.palette), "scoring": scoring}
 
 
 def _file(path: Path) -> str:
@@ -545,6 +604,19 @@ STAGES: dict[str, Stage] = {
             help="Score all trackers on a benchmark.",
         ),
         Stage(
+            name="figure",
+            version=1,
+            function="socl_pipeline.figures.figure:run",
+            names=("dataset", "benchmark"),
+            output="{dataset}/figures/{benchmark}",
+            payload="figures",
+            params=_figure_params,
+            inputs=_from("scores"),
+            files=lambda job: {"annotations": job.benchmark.digest()},  # attributes
+            watched=_benchmark_entry,
+            help="Draw the figures of a benchmark.",
+        ),
+        Stage(
             name="pseudo_boxes",
             version=1,
             function="socl_pipeline.pseudo_boxes.pseudo_boxes:run",
@@ -578,7 +650,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="table",
-            version=1,
+            version=2,
             function="socl_pipeline.tables.table:run",
             names=("dataset", "table"),
             output="{dataset}/tables/{table}",
@@ -593,13 +665,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="report",
-            version=3,
+            version=4,
             function="socl_pipeline.report.report:run",
             names=_DATASET,
             output="{dataset}/report.html",
             payload="report.html",
             params=_report_params,
             inputs=_report_inputs,
+            files=table_digests,
             help="Write the self-contained HTML report.",
         ),
     )

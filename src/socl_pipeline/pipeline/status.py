@@ -12,6 +12,7 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import SUMMARY, Recipe, lock, read_summary
 from socl_pipeline.pipeline.stages import Job, Target, all_targets
 from socl_pipeline.settings import Config
+from socl_pipeline.settings.derived import OUTLINE, derived_name
 
 State = Literal["complete", "stale", "missing"]
 
@@ -98,7 +99,8 @@ def all_statuses(config: Config, results: Path, cache: Path) -> Iterator[Artifac
 
 
 def _made_tables(config: Config, results: Path) -> Iterator[Job]:
-    for dataset, table in product(config.datasets, config.known_tables):
+    outlines = [derived_name(table, OUTLINE) for table in config.known_tables]
+    for dataset, table in product(config.datasets, [*config.known_tables, *outlines]):
         job = Job(config, Target.of("table", dataset=dataset, table=table), results)
         if job.summary_path.exists():
             yield job

@@ -15,6 +15,7 @@ from socl_pipeline.annotation.cost import mixed_cost
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
+from socl_pipeline.figures.files import figure_png
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
@@ -27,7 +28,6 @@ from socl_pipeline.pseudo_boxes.quality_pictures import (
 )
 from socl_pipeline.pseudo_boxes.quality_text import quality_csv, quality_markdown, videos_csv
 from socl_pipeline.pseudo_boxes.table import read_pseudo_boxes
-from socl_pipeline.report.curves import figure_png
 from socl_pipeline.report.pictures import Image
 from socl_pipeline.settings import InterpolatedBoxSettings
 
@@ -102,7 +102,8 @@ def _cost(job: Job, name: str) -> float:
     stats = job.input_summary(f"boxes/{name}").stats
     clicked, boxed = (stats[key] / stats["frames"] for key in ("clicked", "boxes"))
     click = job.config.dataset(job.names["dataset"]).points.seconds_per_frame
-    return mixed_cost(clicked, boxed, click, stats["seconds_per_frame"])
+    tracker = stats["seconds_per_frame"]
+    return mixed_cost(clicked, boxed, click, tracker, job.config.costs.box_seconds)
 
 
 def _require_same_rows(job: Job, tables: Mapping[str, pa.Table]) -> None:

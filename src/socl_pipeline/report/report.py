@@ -13,18 +13,22 @@ from jinja2 import Environment, StrictUndefined
 
 from socl_pipeline import __version__
 from socl_pipeline.annotation.table import read_points
+from socl_pipeline.benchmarks.protocols import protocol_of
+from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.patches.loader import load_batch
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import Summary, atomic_path
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.stages import Job, made_tables
 from socl_pipeline.report.gaussian_control import compare_with_gaussian
 from socl_pipeline.report.pictures import HEAT, SCORES, data_uri, heat_bar, png
 from socl_pipeline.report.sections import (
+    benchmark_pictures,
     overview,
     recipe_rows,
     score_section,
     skipped_section,
+    table_section,
     timing_rows,
     training_section,
 )
@@ -55,10 +59,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     palette = settings.palette
     table, store = read_points(job.input("points")), TopStore(job.input("top_maps"))
     with Progress("report", 3 + len(models), "parts") as progress:
-        benchmarks = [
-            score_section(name, pq.read_table(job.input(f"scores/{name}")), palette)
-            for name in _by_prefix(summaries, "scores/")
-        ]
+        benchmarks = [_benchmark_section(job, name) for name in _by_prefix(summaries, "scores/")]
         progress.advance(1, "scores")
         examples = top_examples(table, store, job.dataset.root, settings.examples)
         progress.advance(1, "TOP maps")
@@ -74,16 +75,18 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
                 weights.append(_weight_section(job, name, model, summary, videos))
             training.append(training_section(name, job.input(f"model/{name}"), summary, palette))
             progress.advance(1, f"model {name}")
+    tables = table_section(made_tables(job))
     content = {
         "title": settings.title,
         "dataset": dataset,
         "version": __version__,
-        "overview": overview(summaries["points"]),
+        "overview": overview(summaries["points"], job.config.costs),
         "benchmarks": benchmarks,
         "top": _top_section(examples, summaries["top_maps"]),
         "prior": prior,
         "weights": weights,
         "training": training,
+        "tables": tables,
         # what the proposals left out is among the frames without a TOP map
         "skipped": skipped_section({s: summaries[s] for s in ("points", "top_maps")}),
         "timings": timing_rows(job.results / dataset / "benchmarks"),
@@ -98,9 +101,18 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     return {
         "benchmarks": len(benchmarks),
         "models": len(models),
+        "tables": len(tables),
         "examples": len(examples),
         "boxes_tested": prior.n if prior else 0,
     }
+
+
+def _benchmark_section(job: Job, name: str) -> dict[str, Any]:
+    """Return what the page says of one benchmark."""
+    entry = job.config.benchmark(name)
+    figures = benchmark_pictures(job.input(f"figures/{name}"), job.input_summary(f"figures/{name}"))
+    table = pq.read_table(job.input(f"scores/{name}"))
+    return score_section(name, table, protocol_of(entry, load_manifest(entry.manifest)), figures)
 
 
 def render(content: Mapping[str, Any]) -> str:

@@ -12,20 +12,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from socl_pipeline.annotation.cost import BOX_SECONDS
+from socl_pipeline.benchmarks.protocols import METRICS, Protocol
+from socl_pipeline.figures.files import figure_png
+from socl_pipeline.figures.training import loss_plot
 from socl_pipeline.pipeline.artifact import Summary, read_summary
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.report.curves import figure_png, loss_plot, precision_plot, success_plot
 from socl_pipeline.report.pictures import data_uri
+from socl_pipeline.settings import CostSettings
 
 MOST_SKIPPED = 200  # rows of the table of frames left out
 SHORT = 12  # digits of a digest that tell artifacts apart
-COMPARED = ("auc", "precision", "mean_iou", "frames_per_second")  # higher is better in each
 
 Row = dict[str, Any]
 
 
-def overview(points: Summary) -> Row:
+def overview(points: Summary, costs: CostSettings) -> Row:
     """Return the counts and the cost of a dataset's annotation, from the summary of `points`."""
     stats = points.stats
     frames = stats["frames"]
@@ -35,44 +36,76 @@ def overview(points: Summary) -> Row:
         "boxes": stats["boxes"],
         "seconds_per_frame": points.recipe.params["seconds_per_frame"],
         "hours": stats["annotation_hours"],
-        "box_seconds": BOX_SECONDS,
-        "box_hours": frames * BOX_SECONDS / 3600,
-        "sparse_hours": stats["boxes"] * BOX_SECONDS / 3600,
+        "box_seconds": costs.box_seconds,
+        "box_hours": frames * costs.box_seconds / 3600,
+        "sparse_hours": stats["boxes"] * costs.box_seconds / 3600,
     }
 
 
-def score_section(name: str, table: pa.Table, palette: Sequence[str]) -> Row:
-    """Return a benchmark's table, best AUC first, and its two plots.
+def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Sequence[Row]) -> Row:
+    """Return a benchmark's table, best tracker first, its figures and what went wrong.
 
-    table: of stage `scores`. Ties keep the config's order. A tracker's line keeps its style on
-    every benchmark, because styles follow the config's order.
+    table: of stage `scores`. figures: of stage `figure` (`benchmark_pictures`). Ties keep the
+    config's order. Sequences that a tracker crashed on come with the sentence that says why.
     """
     rows = table.to_pylist()
     means = [r for r in rows if r["sequence"] is None]
-    best = {c: max(r[c] for r in means) for c in COMPARED}
-    ranking = sorted(means, key=lambda r: -r["auc"])
-    success = {r["tracker"]: (r["success_curve"], r["auc"]) for r in means}
-    precision = {r["tracker"]: (r["precision_curve"], r["precision"]) for r in means}
+    columns = [(m, METRICS[m].label, METRICS[m].higher) for m in protocol.headline]
+    columns.append(("frames_per_second", "Frames/s", True))
+    best = {c: _best([r[c] for r in means], higher) for c, _, higher in columns}
+    first, _, higher = columns[0]
+    ranking = sorted(means, key=lambda r: _rank(r[first], higher))
     return {
         "name": name,
+        "protocol": protocol.name,
         "sequences": len({r["sequence"] for r in rows} - {None}),
         "frames": max(r["frames"] for r in means),
-        "trackers": [r | {"best": {c: r[c] == best[c] for c in COMPARED}} for r in ranking],
-        "figures": [
-            {
-                "src": data_uri(figure_png(success_plot(success, colors=palette))),
-                "alt": f"Success plot of {len(means)} trackers on {name}; {_first(ranking)}",
-            },
-            {
-                "src": data_uri(figure_png(precision_plot(precision, colors=palette))),
-                "alt": f"Precision plot of {len(means)} trackers on {name}",
-            },
+        "columns": [{"name": c, "label": label} for c, label, _ in columns],
+        "trackers": [
+            r | {"best": {c: r[c] is not None and r[c] == best[c] for c, _, _ in columns}}
+            for r in ranking
         ],
+        "figures": figures,
+        "crashes": [r for r in rows if r["sequence"] is not None and r["failed"]],
+        "missing": [r for r in means if r["missing"]],
     }
 
 
-def _first(ranking: Sequence[Row]) -> str:
-    return f"{ranking[0]['tracker']} is first with an AUC of {ranking[0]['auc']:.3f}"
+def _best(values: Sequence[float | None], higher: bool) -> float | None:
+    known = [v for v in values if v is not None]
+    return (max if higher else min)(known) if known else None
+
+
+def _rank(value: float | None, higher: bool) -> tuple[bool, float]:
+    return value is None, 0.0 if value is None else -value if higher else value
+
+
+def benchmark_pictures(folder: Path, summary: Summary) -> list[Row]:
+    """Return the pictures that stage `figure` made of a benchmark, in its order."""
+    captions: Mapping[str, str] = summary.stats["figures"]
+    return [
+        {"src": data_uri((folder / f"{name}.png").read_bytes()), "alt": caption}
+        for name, caption in captions.items()
+    ]
+
+
+def table_section(tables: Mapping[str, Job]) -> list[Row]:
+    """Return the tables and figures that stage `table` made, each with what it lacks.
+
+    tables: by name, those that are up to date (`stages.made_tables`).
+    """
+    found = []
+    for name, job in tables.items():
+        stats = read_summary(job.summary_path).stats
+        found.append(
+            {
+                "name": name,
+                "title": stats["title"],
+                "src": data_uri((job.output / "table.png").read_bytes()),
+                "outline": stats["outline"],
+            }
+        )
+    return found
 
 
 # What training watches that lies between 0 and 1, by its column: of kinds socl, bce and transt.

@@ -5,6 +5,7 @@ Values marked "our choice" are not in the paper; the reason stands beside them.
 """
 
 from socl_pipeline.settings.config import Config, ReportSettings, load_config, validate_config
+from socl_pipeline.settings.costs import CostSettings
 from socl_pipeline.settings.datasets import (
     BenchmarkSettings,
     DatasetSettings,
@@ -65,6 +66,7 @@ __all__ = [
     "BoxQualitySettings",
     "ColumnSettings",
     "Config",
+    "CostSettings",
     "DatasetSettings",
     "EcoSettings",
     "EcoTrackerSettings",

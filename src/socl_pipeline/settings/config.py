@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.presets import overlay, with_preset
+from socl_pipeline.settings.costs import CostSettings
 from socl_pipeline.settings.datasets import BenchmarkSettings, DatasetSettings
 from socl_pipeline.settings.derived import (
     declared,
@@ -17,6 +18,7 @@ from socl_pipeline.settings.derived import (
     derived_name,
     derived_tracker,
     split_name,
+    table_of,
 )
 from socl_pipeline.settings.errors import nearest, validated
 from socl_pipeline.settings.models import AnyModelSettings
@@ -67,6 +69,7 @@ class Config(Section):
         VariantSettings(), description="Of your own, beside those of the paper's tables."
     )
     tables: TablesSettings = TablesSettings()
+    costs: CostSettings = CostSettings()
     report: ReportSettings = ReportSettings()
 
     @model_validator(mode="before")
@@ -99,6 +102,8 @@ class Config(Section):
             )
         self._refer("tables.transt_tracker", "tracker", given.transt_tracker, self.trackers)
         self._refer("tables.dataset", "dataset", given.dataset, self.datasets)
+        for table in given.train if given.train != "all" else ():
+            self._refer("tables.train", "table", table, self.known_tables)
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
         for name in self.datasets:
@@ -189,8 +194,11 @@ class Config(Section):
         return declared("entry of pseudo_boxes", name, self.pseudo_boxes)
 
     def table(self, name: str) -> TableSettings:
-        """Return a table of the paper or of the config. Raises InputError if there is none."""
-        return declared("table", name, self.known_tables)
+        """Return a table of the paper or of the config, or that of an outline.
+
+        Raises InputError if there is none.
+        """
+        return declared("table", table_of(name), self.known_tables)
 
     @property
     def known_tables(self) -> dict[str, TableSettings]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from socl_pipeline.settings.config import Config
 
 SEPARATOR = "__"
+OUTLINE = "outline"
 T = TypeVar("T")
 
 
@@ -37,6 +38,16 @@ def split_name(name: str) -> tuple[str, list[str]]:
 def derived_name(base: str, *variants: str | None) -> str:
     """Return the name of an entry with variants; each may be none or several."""
     return SEPARATOR.join([base, *filter(None, variants)])
+
+
+def is_outline(table: str) -> bool:
+    """Return whether a table's name is that of its outline: the paper's figures and no runs."""
+    return split_name(table)[1] == [OUTLINE]
+
+
+def table_of(name: str) -> str:
+    """Return the name of the table that an outline is of, or the name of a table itself."""
+    return split_name(name)[0] if is_outline(name) else name
 
 
 def derived_dataset(config: "Config", name: str) -> DatasetSettings:

@@ -15,8 +15,22 @@ from socl_pipeline.settings.errors import nearest
 from socl_pipeline.settings.section import Name, OwnName, Section
 
 Delta = dict[str, Any]
-Metric = Literal["auc", "precision", "mean_iou"]
+Metric = Literal[
+    "auc",
+    "precision",
+    "norm_precision",
+    "mean_iou",
+    "ao",
+    "sr_50",
+    "sr_75",
+    "eao",
+    "accuracy",
+    "robustness",
+]
+"""A figure that a protocol gives (`benchmarks.protocols.METRICS`)."""
 TrackerRole = Literal["siam", "cf", "transt"]
+Scheme = Literal["boxes", "points", "mixed"]
+HOURS, COSTS = "hours", "costs"
 
 
 class VariantSettings(Section):
@@ -53,6 +67,10 @@ class RowSettings(ColumnSettings):
     columns: tuple[ColumnSettings, ...] | None = Field(
         None, description="Instead of the table's; an empty list: one figure for the whole row."
     )
+    printed: bool = Field(False, description="Of the paper alone: nothing of ours belongs there.")
+    scheme: Scheme | None = Field(
+        None, description="Of annotation, in a table whose columns are costs."
+    )
 
 
 class PaperFigures(Section):
@@ -80,8 +98,10 @@ class TableSettings(Section):
     title: str
     note: str = Field("", description="Said below the table.")
     axis: str = Field("", description="What the columns are.")
-    columns: tuple[ColumnSettings, ...] | Literal["hours"] = Field(
-        (), description="hours: one column for each of `tables.hours`."
+    columns: tuple[ColumnSettings, ...] | Literal["hours", "costs"] = Field(
+        (),
+        description="hours: one column for each of `tables.hours`. costs: hours and fees of each "
+        "row's scheme of annotation (section `costs`), and nothing is trained.",
     )
     rows: tuple[RowSettings, ...] = Field(min_length=1)
     reference: str | None = Field(
@@ -91,7 +111,12 @@ class TableSettings(Section):
         "of their own, are compared within themselves: with the unchanged model, or else with "
         "the first column.",
     )
-    metrics: tuple[Metric, ...] = Field(("auc",), min_length=1)
+    metrics: tuple[Metric, ...] = Field(
+        ("auc",),
+        min_length=1,
+        description="A benchmark shows those among the first figures of its protocol; where there "
+        "is none, the one that ranks trackers (VOT: EAO).",
+    )
     curves: bool = Field(False, description="Draw curves over the axis instead of a table.")
     paper: tuple[PaperFigures, ...] = ()
 
@@ -103,6 +128,16 @@ class TableSettings(Section):
                 f"reference must be the label of a row, not {self.reference!r}"
                 f"{nearest(self.reference, labels)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _schemes_where_costs_are(self) -> "TableSettings":
+        for row in self.rows:
+            if (row.scheme is not None) != (self.columns == COSTS):
+                raise ValueError(
+                    f"row {row.label!r}: a scheme of annotation belongs to each row of a table "
+                    "with `columns: costs`, and to no other"
+                )
         return self
 
 
@@ -133,14 +168,31 @@ class TablesSettings(Section):
         min_length=1,
         description="Annotation budgets (paper 4.3): `budget1` is the first.",
     )
+    train: tuple[OwnName, ...] | Literal["all"] = Field(
+        (),
+        description="Tables that `snakemake tables` may train models for; it builds the others "
+        "where every model is trained already, or is one of the config's own.",
+    )
     own: dict[OwnName, TableSettings] = Field(
         {}, description="Tables of your own; one of a known name takes its place."
     )
 
 
-class PackagedTables(Section):
-    """The content of `tables/paper.yaml`."""
+class PaperBenchmark(Section):
+    """A benchmark that the paper has figures on."""
 
+    manifest: Name = Field(description="Its name, as in `data_manifests`.")
+    split: str | None = Field(None, description="Of the benchmark; none: whichever.")
+    withheld: bool = Field(False, description="Its truth is on a server, which scores trackers.")
+
+
+class PackagedTables(Section):
+    """The content of `tables/paper.yaml`.
+
+    benchmarks: by the names that the paper's figures give them.
+    """
+
+    benchmarks: dict[str, PaperBenchmark]
     variants: VariantSettings
     tables: dict[OwnName, TableSettings]
 

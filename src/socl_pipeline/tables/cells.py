@@ -1,15 +1,13 @@
 """What a table needs: for each of its cells a dataset and the trackers of all seeds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from socl_pipeline.errors import InputError
 from socl_pipeline.settings import ColumnSettings, Config, RowSettings, TableSettings
-from socl_pipeline.settings.derived import derived_name, simplest
-from socl_pipeline.settings.tables import TrackerRole
+from socl_pipeline.settings.derived import derived_name, is_outline, simplest
+from socl_pipeline.settings.tables import COSTS, HOURS, TrackerRole
 
-HOURS = "hours"
 _KINDS: dict[TrackerRole, str] = {"siam": "siamfc", "cf": "eco", "transt": "transt"}
 
 
@@ -40,27 +38,27 @@ class Cell:
 def table_cells(config: Config, dataset: str, table: str) -> list[Cell]:
     """Return the cells of a table for a dataset, row by row.
 
+    Rows that the config has no tracker for have none, nor has a table of costs, or an outline.
     Raises InputError for a table, variant or tracker that the config does not have.
     """
     settings = config.table(table)
-    cells = [
+    if settings.columns == COSTS or is_outline(table):
+        return []
+    return [
         _cell(config, dataset, tracker, row, column)
         for row in settings.rows
-        if (tracker := _base(config, row.tracker)) is not None
+        if not row.printed and (tracker := _base(config, row.tracker)) is not None
         for column in _columns(config, settings, row)
     ]
-    if not cells:
-        kinds = " and ".join(missing_kinds(settings, cells))
-        raise InputError(
-            f"{table} compares trackers of kind {kinds}: name one on a model in trackers"
-        )
-    return cells
 
 
-def missing_kinds(table: TableSettings, cells: Sequence[Cell]) -> list[str]:
-    """Return the kinds of trackers that rows of a table wait for: those that have no cells."""
-    made = {cell.row for cell in cells}
-    return sorted({_KINDS[row.tracker] for row in table.rows if row.label not in made})
+def rows_without_tracker(config: Config, table: TableSettings) -> dict[str, list[str]]:
+    """Return the labels of rows that the config has no tracker for, by the kind they wait for."""
+    found: dict[str, list[str]] = {}
+    for row in table.rows if table.columns != COSTS else ():
+        if not row.printed and _base(config, row.tracker) is None:
+            found.setdefault(_KINDS[row.tracker], []).append(row.label)
+    return found
 
 
 def unchanged_trackers(config: Config, table: TableSettings) -> list[tuple[str, ...]]:
@@ -72,8 +70,8 @@ def unchanged_trackers(config: Config, table: TableSettings) -> list[tuple[str, 
     return [_trackers(config, base) for base in bases if base is not None]
 
 
-def base_tracker(config: Config) -> str:
-    """Return the Siamese tracker that tables vary. Raises InputError if the config has none."""
+def base_tracker(config: Config) -> str | None:
+    """Return the Siamese tracker that tables vary, if the config has one."""
     tables = config.tables
     model = tables.model or next((n for n, m in config.models.items() if m.kind == "socl"), None)
     if tables.tracker is not None:
@@ -81,13 +79,11 @@ def base_tracker(config: Config) -> str:
     for name, tracker in config.trackers.items():
         if tracker.kind == "siamfc" and model is not None and tracker.model == model:
             return name
-    raise InputError(
-        f"tables need a tracker of kind siamfc on the model {model!r}: name one in trackers"
-    )
+    return None
 
 
 def _base(config: Config, role: TrackerRole) -> str | None:
-    """Return the tracker that rows of a role vary; none where the config has none but `siam`."""
+    """Return the tracker that rows of a role vary, if the config has one."""
     if role == "siam":
         return base_tracker(config)
     named = {"cf": config.tables.cf_tracker, "transt": config.tables.transt_tracker}[role]
@@ -102,11 +98,8 @@ def _base(config: Config, role: TrackerRole) -> str | None:
 
 
 def table_benchmarks(config: Config) -> tuple[str, ...]:
-    """Return the benchmarks that tables are scored on. Raises InputError if there is none."""
-    names = config.tables.benchmarks or tuple(config.benchmarks)
-    if not names:
-        raise InputError("tables need a benchmark to score on: name one in benchmarks")
-    return names
+    """Return the benchmarks that tables are scored on."""
+    return config.tables.benchmarks or tuple(config.benchmarks)
 
 
 def _columns(

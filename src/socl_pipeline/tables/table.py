@@ -1,66 +1,139 @@
 """Stage `table`: score the runs of a table and write it as CSV, Markdown and a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from socl_pipeline.benchmarks.scores import Scorer
-from socl_pipeline.benchmarks.tracks import Score
+from matplotlib.figure import Figure
+
+from socl_pipeline.annotation.schemes import prices_text
+from socl_pipeline.benchmarks.protocols import Protocol, protocol_of
+from socl_pipeline.benchmarks.tracks import TrackerScore
+from socl_pipeline.datasets.manifest import load_manifest
+from socl_pipeline.figures.files import save
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job, open_dataset
-from socl_pipeline.report.curves import figure_png
+from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.settings import TableSettings
+from socl_pipeline.settings.derived import is_outline
+from socl_pipeline.settings.tables import COSTS, HOURS
 from socl_pipeline.tables.cells import table_benchmarks, table_cells, unchanged_trackers
-from socl_pipeline.tables.picture import curve_picture, table_picture
+from socl_pipeline.tables.costs import cost_grids, costs_csv, row_costs
+from socl_pipeline.tables.crossover import crossover_sentences
+from socl_pipeline.tables.curve_picture import curve_picture
+from socl_pipeline.tables.picture import table_picture
 from socl_pipeline.tables.references import references
-from socl_pipeline.tables.results import table_results
+from socl_pipeline.tables.results import Result, shown_metrics, table_results
+from socl_pipeline.tables.scoring import benchmark_scores
 from socl_pipeline.tables.text import Training, cells_csv, grids, made_from, markdown, table_csv
 
 DPI = 130  # readable at its own size
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
-    """Write table.md, table.csv, cells.csv and table.png; returns how many runs they rest on."""
-    config = job.config
-    settings = config.table(job.names["table"])
-    cells = table_cells(config, job.names["dataset"], job.names["table"])
-    benchmarks = table_benchmarks(config)
-    with Progress("table", len(job.inputs), "runs") as progress:
-        scores = {b: _benchmark_scores(job, b, progress) for b in benchmarks}
-    compared = references(settings, cells, unchanged_trackers(config, settings))
-    results = table_results(cells, settings.metrics, scores, compared)
-    trainings = {role: _training(upstream) for role, upstream in job.inputs.items()}
-    sequences = {b: len(next(iter(runs.values()))) for b, runs in scores.items()}
-    runs = list(trainings.values())
+    """Write table.md, table.csv, cells.csv, table.png and table.pdf; returns what they rest on."""
     path.mkdir(parents=True, exist_ok=True)
-    write_atomic(path / "table.md", markdown(settings, results, sequences, runs))
-    write_atomic(path / "table.csv", table_csv(settings, results))
+    settings = job.config.table(job.names["table"])
+    if settings.columns == COSTS:
+        return _costs(job, settings, path)
+    missing: list[str] = job.params["missing"]
+    cells = table_cells(job.config, job.names["dataset"], job.names["table"])
+    with Progress("table", len(job.inputs), "runs") as progress:
+        names = table_benchmarks(job.config) if cells else ()
+        scores = {b: benchmark_scores(job, b, progress) for b in names}
+    results = _results(job, settings, scores)
+    trainings = {role: _training(upstream) for role, upstream in job.inputs.items()}
+    sequences = {b: len(next(iter(runs.values())).sequences) for b, runs in scores.items()}
+    made = made_from(results, sequences, list(trainings.values())) if results else ""
+    remarks = _crossover(settings, results)
+    blocks = grids(settings, results)
+    text = markdown(settings, blocks, results, made=made, missing=missing, remarks=remarks)
+    write_atomic(path / "table.md", text)
+    write_atomic(path / "table.csv", table_csv(blocks))
     write_atomic(path / "cells.csv", cells_csv(results, trainings))
-    note = made_from(results, sequences, runs).replace("`", "")
+    notes = [*remarks, *([made] if made else []), *missing]
+    figure: Figure | None = None
     if settings.curves:
-        figure = curve_picture(settings, results, note, config.report.palette)
-    else:
-        figure = table_picture(settings.title, grids(settings, results), note)
-    (path / "table.png").write_bytes(figure_png(figure, DPI))
+        figure = curve_picture(settings, results, notes, job.config.report.palette)
+    save(figure or table_picture(settings.title, blocks, notes), path / "table", DPI)
     return {
+        "title": settings.title,
+        "outline": is_outline(job.names["table"]),
         "cells": len(cells),
-        "runs": len(runs),
+        "runs": len(trainings),
         "models": len(_models(job)),
         "sequences": sequences,
+        "missing": missing,
     }
 
 
-def _benchmark_scores(job: Job, benchmark: str, progress: Progress) -> dict[str, list[Score]]:
-    """Return the score of each sequence, by the role of each run on a benchmark."""
-    settings = job.config.benchmark(benchmark)
-    scorer = Scorer.of(settings, open_dataset(settings))
-    scores: dict[str, list[Score]] = {}
-    for role, upstream in job.inputs.items():
-        if upstream.names["benchmark"] == benchmark:
-            scored = scorer.score(scorer.read(job.input(role)))
-            scores[role] = list(scored.sequences.values())
-            progress.advance(1, role)
-    return scores
+def _results(
+    job: Job, settings: TableSettings, scores: Mapping[str, Mapping[str, TrackerScore]]
+) -> list[Result]:
+    cells = table_cells(job.config, job.names["dataset"], job.names["table"])
+    if not cells:
+        return []
+    compared = references(settings, cells, unchanged_trackers(job.config, settings))
+    metrics = {b: shown_metrics(settings.metrics, _protocol(job, b)) for b in scores}
+    return table_results(cells, metrics, scores, compared)
+
+
+def _protocol(job: Job, benchmark: str) -> Protocol:
+    entry = job.config.benchmark(benchmark)
+    return protocol_of(entry, load_manifest(entry.manifest))
+
+
+def _costs(job: Job, settings: TableSettings, path: Path) -> Mapping[str, Any]:
+    """Write a table of what annotating the dataset costs."""
+    stats = job.input_summary("points").stats
+    prices = job.config.costs
+    costs = row_costs(settings, stats["frames"], stats["boxes"], prices)
+    blocks = cost_grids(settings, costs, job.names["dataset"], prices.currency)
+    note = prices_text(prices)
+    write_atomic(path / "table.md", markdown(settings, blocks, made=note))
+    write_atomic(path / "table.csv", table_csv(blocks))
+    write_atomic(path / "cells.csv", costs_csv(costs))
+    save(table_picture(settings.title, blocks, [note]), path / "table", DPI)
+    return {
+        "title": settings.title,
+        "outline": False,
+        "frames": stats["frames"],
+        "fees": {label: round(cost.total_fee, 2) for label, cost in costs},
+        "missing": [],
+    }
+
+
+def _crossover(settings: TableSettings, results: Sequence[Result]) -> list[str]:
+    """Return sentences about the hours that rows need for the best of the first row."""
+    if settings.columns != HOURS:
+        return []
+    sentences = []
+    for benchmark, metric in dict.fromkeys((r.benchmark, r.metric) for r in results):
+        own = [r for r in results if (r.benchmark, r.metric) == (benchmark, metric)]
+        curves: dict[str, list[tuple[float, float]]] = {}
+        for r in own:
+            if r.cell.x is not None:
+                curves.setdefault(r.cell.row, []).append((r.cell.x, r.mean))
+        sentences += crossover_sentences(curves, f"Ours, {own[0].label} on {benchmark}")
+    for p in settings.paper:
+        places = [_hours(c) for c in p.columns]
+        printed = {
+            row.label: [
+                (x, v)
+                for x, v in zip(places, p.rows[row.label], strict=True)
+                if x and v is not None
+            ]
+            for row in settings.rows
+            if row.label in p.rows
+        }
+        sentences += crossover_sentences(printed, f"The paper, {p.metric} on {p.benchmark}")
+    return sentences
+
+
+def _hours(column: str) -> float | None:
+    """Return the hours that a column of the paper names: `110 h`."""
+    number, _, unit = column.partition(" ")
+    return float(number) if unit == "h" else None
 
 
 def _training(track: Job) -> Training:

@@ -8,8 +8,8 @@ from math import isfinite
 
 from socl_pipeline.settings import PaperFigures, TableSettings
 from socl_pipeline.settings.derived import derived_name, split_name
-from socl_pipeline.tables.cells import Cell, missing_kinds
-from socl_pipeline.tables.results import METRICS, Result
+from socl_pipeline.tables.cells import Cell
+from socl_pipeline.tables.results import Result, digits
 
 NOT_COMPARABLE = (
     "The paper trained on GOT-10k; its benchmarks are named with its figures. Figures of other "
@@ -45,11 +45,11 @@ class Grid:
 def grids(settings: TableSettings, results: Sequence[Result]) -> list[Grid]:
     """Return the table in the paper's form, with the paper's own figures.
 
-    Without an axis: one block, rows by benchmark and metric. With one: a block for each benchmark
-    and metric, rows by column, and one for each of the paper's.
+    Without columns: one block, rows by benchmark and metric. With them: a block for each benchmark
+    and metric, rows by column, and one for each of the paper's. None if there are no figures.
     """
-    if not any(r.cell.column for r in results):
-        return [_plain(settings, results)]
+    if not settings.columns and not any(row.columns for row in settings.rows):
+        return [_plain(settings, results)] if results or settings.paper else []
     own = [_over_axis(settings, name, found) for name, found in _blocks(results).items()]
     return own + [_paper(settings, figures) for figures in settings.paper]
 
@@ -59,9 +59,9 @@ def _plain(settings: TableSettings, results: Sequence[Result]) -> Grid:
     papers = [f"paper: {p.metric} on {p.benchmark}" for p in settings.paper]
     rows = []
     for row in settings.rows:
-        found = [next(r for r in block if r.cell.row == row.label) for block in blocks.values()]
+        found = [[shown(r) for r in block if r.cell.row == row.label] for block in blocks.values()]
         printed = [_printed(p, p.rows.get(row.label, (None,))[0]) for p in settings.paper]
-        rows.append((row.label, *map(shown, found), *printed))
+        rows.append((row.label, *("".join(own) for own in found), *printed))
     return Grid("", ("", *blocks, *papers), tuple(rows))
 
 
@@ -93,14 +93,15 @@ def _paper(settings: TableSettings, figures: PaperFigures) -> Grid:
 def _blocks(results: Sequence[Result]) -> dict[str, list[Result]]:
     blocks: dict[str, list[Result]] = {}
     for result in results:
-        blocks.setdefault(f"{METRICS[result.metric]} on {result.benchmark}", []).append(result)
+        blocks.setdefault(f"{result.label} on {result.benchmark}", []).append(result)
     return blocks
 
 
 def shown(result: Result) -> str:
     """Return a result as the table shows it: 61.2, or 61.2 ± 0.8 over seeds."""
-    spread = "" if result.spread is None else f" ± {result.spread:.1f}"
-    return f"{result.mean:.1f}{spread}"
+    decimals = digits(result.metric)
+    spread = "" if result.spread is None else f" ± {result.spread:.{decimals}f}"
+    return f"{result.mean:.{decimals}f}{spread}"
 
 
 def _printed(figures: PaperFigures, value: float | None) -> str:
@@ -112,23 +113,29 @@ def _printed(figures: PaperFigures, value: float | None) -> str:
 
 def markdown(
     settings: TableSettings,
-    results: Sequence[Result],
-    sequences: Mapping[str, int],
-    trainings: Sequence[Training],
+    blocks: Sequence[Grid],
+    results: Sequence[Result] = (),
+    *,
+    made: str = "",
+    missing: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> str:
     """Return the table as Markdown: the blocks, what they were made from, and differences.
 
-    sequences: how many each benchmark has. trainings: of every run.
+    made: sentences that say what ours were made from. missing: what the table lacks, and what
+    would mend it. remarks: more sentences below the figures.
     """
     parts = [f"# {settings.title}"]
-    for grid in grids(settings, results):
+    for grid in blocks:
         if grid.title:
             parts.append(f"**{grid.title}**")
         parts.append("\n".join(markdown_rows(grid)))
     parts += [settings.note] if settings.note else []
-    parts += _left_out(settings, results)
-    parts.append(made_from(results, sequences, trainings))
-    parts += [NOT_COMPARABLE] if settings.paper else []
+    parts += ["\n".join(f"- {remark}" for remark in remarks)] if remarks else []
+    parts += [made] if made else []
+    parts += [NOT_COMPARABLE] if settings.paper and results else []
+    if missing:
+        parts += ["What is missing:", "\n".join(f"- {sentence}" for sentence in missing)]
     # one sequence says nothing about others
     compared = [r for r in results if r.difference is not None and isfinite(r.difference.low)]
     if compared:
@@ -136,18 +143,6 @@ def markdown(
         parts.append(f"Differences {what}, with 95 % intervals (sequences drawn in pairs):")
         parts.append("\n".join(map(_difference, compared)))
     return "\n\n".join(parts) + "\n"
-
-
-def _left_out(settings: TableSettings, results: Sequence[Result]) -> list[str]:
-    """Return a sentence about the rows that the config has no tracker for, if there are any."""
-    made = {r.cell.row for r in results}
-    missing = [row.label for row in settings.rows if row.label not in made]
-    if not missing:
-        return []
-    kinds = " or ".join(missing_kinds(settings, [r.cell for r in results]))
-    return [
-        f"Left out, as no tracker of kind {kinds} on a model is configured: {', '.join(missing)}."
-    ]
 
 
 def markdown_rows(grid: Grid) -> Iterator[str]:
@@ -161,7 +156,10 @@ def markdown_rows(grid: Grid) -> Iterator[str]:
 def made_from(
     results: Sequence[Result], sequences: Mapping[str, int], trainings: Sequence[Training]
 ) -> str:
-    """Return the sentences that say what the figures are of."""
+    """Return the sentence that says what the figures are of; there must be some.
+
+    sequences: how many each benchmark has. trainings: of every run.
+    """
     seeds = len(results[0].cell.trackers)
     trained = [t for t in trainings if t.steps is not None]
     datasets = ", ".join(f"`{d}`" for d in dict.fromkeys(_unbudgeted(t.dataset) for t in trained))
@@ -172,7 +170,8 @@ def made_from(
         for unit in ("videos", "epochs", "steps")
     )
     training = f"trained on {datasets} ({lengths})" if trained else "untrained"
-    return f"Ours, in percent: {over}; {training}; one-pass evaluation on {benchmarks}."
+    unit = "in percent, EAO in [0, 1]" if any(r.metric == "eao" for r in results) else "in percent"
+    return f"Ours, {unit}: {over}; {training}; evaluated on {benchmarks}."
 
 
 def _sequences(count: int) -> str:
@@ -208,7 +207,7 @@ def _difference(result: Result) -> str:
     d = result.difference
     assert d is not None
     return (
-        f"- {METRICS[result.metric]} on {result.benchmark}, {_place(result.cell)}: "
+        f"- {result.label} on {result.benchmark}, {_place(result.cell)}: "
         f"{d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
     )
 
@@ -217,12 +216,11 @@ def _place(cell: Cell) -> str:
     return ", ".join(filter(None, (cell.row, cell.column)))
 
 
-def table_csv(settings: TableSettings, results: Sequence[Result]) -> str:
+def table_csv(blocks: Sequence[Grid]) -> str:
     """Return the blocks as one CSV: what the figures are, the row, and a column for each column.
 
     The spread over seeds, where there is one, is in a row of its own below.
     """
-    blocks = grids(settings, results)
     columns = list(dict.fromkeys(c for g in blocks for c in g.header[1:]))
     lines: list[list[str]] = [["figures", "row", *columns]]
     for grid in blocks:

@@ -10,8 +10,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from socl_pipeline.figures.files import figure_png
+from socl_pipeline.figures.style import OKABE_ITO
 from socl_pipeline.pipeline.artifact import atomic_path
-from socl_pipeline.report.curves import OKABE_ITO, figure_png
 from socl_pipeline.top.cues.image import CueSettings
 from socl_pipeline.top.objectness.fit import FitOptions, LabelledWindows, fit_tables
 from socl_pipeline.top.objectness.model import ObjectnessModel

@@ -1,0 +1,1 @@
+"""Figures of benchmarks and trainings: plain data in, a matplotlib figure out."""

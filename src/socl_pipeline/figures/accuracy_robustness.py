@@ -1,0 +1,38 @@
+"""AR plot of VOT's reset protocol: how well the boxes overlap, and how rarely a tracker fails."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from socl_pipeline.figures.scatter import scatter
+from socl_pipeline.figures.style import OKABE_ITO
+
+
+def ar_plot(
+    points: Mapping[str, tuple[float, float]],
+    sensitivity: float,
+    title: str = "AR plot",
+    *,
+    colors: Sequence[str] = OKABE_ITO,
+) -> Figure:
+    """Draw (failures a frame, accuracy in [0, 1]) of each tracker; the upper right is best.
+
+    The horizontal axis is the probability exp(-S failures) that S frames are tracked without a
+    failure, S being the sensitivity (VOT2013 report, section 3.2; 30 in the toolkits). Raises
+    InputError for no points.
+    """
+    reliable = {
+        name: (float(np.exp(-sensitivity * failures)), accuracy)
+        for name, (failures, accuracy) in points.items()
+    }
+    fig, ax = scatter(
+        reliable,
+        title=title,
+        xlabel=f"Robustness: share without failure in {sensitivity:g} frames",
+        ylabel="Accuracy",
+        colors=colors,
+    )
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    return fig

@@ -1,0 +1,67 @@
+"""What a table cannot show, and what would mend it: one sentence for each reason."""
+
+from collections.abc import Sequence
+
+from socl_pipeline.datasets.manifest import load_manifest
+from socl_pipeline.settings import Config
+from socl_pipeline.settings.derived import is_outline, table_of
+from socl_pipeline.settings.tables import COSTS, PaperBenchmark, packaged_tables
+from socl_pipeline.tables.cells import rows_without_tracker, table_benchmarks
+
+
+def missing(config: Config, table: str, trainings: int) -> list[str]:
+    """Return what a table lacks: trackers, benchmarks, and for its outline the trainings.
+
+    trainings: how many the table needs that `snakemake all` does not do. Raises InputError for an
+    unknown table.
+    """
+    settings = config.table(table)
+    if settings.columns == COSTS:
+        return []
+    sentences = [
+        f"{', '.join(labels)}: needs a tracker of kind {kind} on a model; name one in `trackers`."
+        for kind, labels in rows_without_tracker(config, settings).items()
+    ]
+    if not table_benchmarks(config):
+        sentences.append("Ours: needs a benchmark to score on; name one in `benchmarks`.")
+    if is_outline(table) and trainings:
+        command = f"`snakemake {table_of(table)}`"
+        models = "1 model" if trainings == 1 else f"{trainings} models"
+        sentences.append(f"Ours: needs {models} to be trained; {command} does that.")
+    return sentences + _missing_benchmarks(config, [p.benchmark for p in settings.paper])
+
+
+def _missing_benchmarks(config: Config, names: Sequence[str]) -> list[str]:
+    """Return sentences about benchmarks of the paper that ours are not scored on."""
+    known = packaged_tables().benchmarks
+    wanted = {
+        n: known[n] for n in dict.fromkeys(names) if n in known and not _has(config, known[n])
+    }
+    withheld = [n for n, b in wanted.items() if b.withheld]
+    absent = {n: b for n, b in wanted.items() if not b.withheld}
+    sentences = []
+    if absent:
+        entries = ", ".join(f"{n} (`{b.manifest}`{_split(b)})" for n, b in absent.items())
+        sentences.append(
+            f"Not scored on {entries}: put the data where data_manifests/NAME.yaml says, and "
+            "add `NAME: {manifest: data_manifests/NAME.yaml}` to `benchmarks`."
+        )
+    if withheld:
+        sentences.append(
+            f"Not scored on {', '.join(withheld)}: the true boxes are withheld; send an archive of "
+            "results to the server (docs/interchange.md)."
+        )
+    return sentences
+
+
+def _split(benchmark: PaperBenchmark) -> str:
+    return f", split {benchmark.split}" if benchmark.split else ""
+
+
+def _has(config: Config, wanted: PaperBenchmark) -> bool:
+    """Return whether tables are scored on a benchmark of the paper, in whole."""
+    for name in table_benchmarks(config):
+        entry = config.benchmark(name)
+        if load_manifest(entry.manifest).name == wanted.manifest and entry.sequences is None:
+            return wanted.split in (None, entry.split) and not wanted.withheld
+    return False
