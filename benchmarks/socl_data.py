@@ -44,7 +44,7 @@ from socl_pipeline.patches.augment import (
 from socl_pipeline.patches.cut import patch_region, patch_schema
 from socl_pipeline.patches.loader import PatchBatch, batches_ahead, load_batch
 from socl_pipeline.patches.patch_set import PatchSet
-from socl_pipeline.settings import PatchSettings, SoclModelSettings
+from socl_pipeline.settings import PatchSettings, SoclModelSettings, TransTModelSettings
 from socl_pipeline.trackers.crops import crop_square, mean_color
 from socl_pipeline.training.network import Network
 from top_maps import Source, machine, one_thread, real_sources, scene_sources
@@ -118,10 +118,12 @@ def write_frames(
     return files, np.array(boxes)
 
 
-def write_patches(files: list[Path], boxes: np.ndarray, folder: Path) -> PatchSet:
+def write_patches(
+    files: list[Path], boxes: np.ndarray, folder: Path, settings: PatchSettings | None = None
+) -> PatchSet:
     """Pack the patches of frames as stage `patches` does, each frame as a video of its own."""
     folder.mkdir()
-    settings, rng = PatchSettings(), np.random.default_rng(0)
+    settings, rng = settings or PatchSettings(), np.random.default_rng(0)
     records = []
     for file, (x, y, w, h) in zip(files, boxes, strict=True):
         image = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
@@ -259,10 +261,15 @@ def measure_storage(patches: PatchSet, seconds: float) -> dict[str, Any]:
 
 
 def measure_step(
-    patches: PatchSet, device: torch.device, videos: int, workers: int, seconds: float
+    patches: PatchSet,
+    device: torch.device,
+    videos: int,
+    workers: int,
+    seconds: float,
+    settings: SoclModelSettings | TransTModelSettings | None = None,
 ) -> dict[str, Any]:
     """Return images per second of whole steps, and the share of them that waits for data."""
-    step = TrainStep(SoclModelSettings(), patches.size, device)
+    step = TrainStep(settings or SoclModelSettings(), patches.size, device)
     pin = device.type == "cuda"
     rows = endless_rows(patches, 2 * videos)
     with closing(batches_ahead(patches, rows, workers, pin)) as ahead:
