@@ -1,6 +1,7 @@
 """The trainer on tiny patches: it learns, goes on exactly, and says what is wrong."""
 
 import logging
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -130,6 +131,17 @@ def test_held_out_videos_are_never_trained_on(trainer, progress, writer, monkeyp
     run.run(progress, writer)
     rows = {r for v in run.train_videos for r in run.patches.videos[v]}
     assert seen <= rows and len(seen) >= 4
+
+
+def test_an_epoch_of_a_transt_may_have_several_pairs_of_a_video(trainer, tiny_transt):
+    once = trainer("once", videos_per_batch=2, **tiny_transt)
+    run = trainer("often", videos_per_batch=2, pairs_per_video=3, **tiny_transt)
+    assert run.steps_per_epoch == -(-3 * len(once.train_videos) // 2)
+    batches = list(run._batches(0))
+    assert len(batches) == run.steps_per_epoch
+    videos = {row: name for name, rows in run.patches.videos.items() for row in rows.tolist()}
+    counts = Counter(videos[row] for batch in batches for row in batch)
+    assert counts == dict.fromkeys(once.train_videos, 6)
 
 
 def test_each_batch_has_pairs_of_one_video(trainer):

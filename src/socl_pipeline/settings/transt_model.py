@@ -66,8 +66,8 @@ class TransTModelSettings(ModelSettings):
     """A TransT trained on boxes: what they are says `top_maps.prior`, as for kind bce.
 
     The schedule is that of TransT-GOT, trained on GOT-10k alone (its authors: 500 epochs, twice
-    the rates of TransT, decay at 250). An epoch there has 38,000 pairs, here one a video: as many
-    pairs of GOT-10k's 9,335 videos are 2,036 epochs with the decay at 1,018.
+    the rates of TransT, decay at 250). An epoch there has 38,000 pairs, as have here those of
+    GOT-10k's 9,335 videos with four pairs of each, nearly: 509 epochs with the decay at 255.
     """
 
     kind: Literal["transt"]
@@ -83,7 +83,8 @@ class TransTModelSettings(ModelSettings):
         0.3, gt=0, le=1, description="As of kind bce, where patches have more than one scored box."
     )
     videos_per_batch: int = Field(38, ge=2, description="Pairs in a batch (TransT: 38).")
-    epochs: int = Field(500, gt=0, description="One pair a video an epoch.")
+    pairs_per_video: int = Field(1, ge=1, description="In an epoch; a batch may have several.")
+    epochs: int = Field(500, gt=0, description="Each of `pairs_per_video` pairs a video.")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="TransT.")
     lr: float = Field(2e-4, gt=0, description="TransT-GOT; TransT: 1e-4.")
     trunk_lr: float = Field(2e-5, gt=0, description="Of the trunk, at the start; TransT: 1e-5.")

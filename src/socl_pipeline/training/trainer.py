@@ -84,7 +84,7 @@ class Trainer:
             raise InputError(
                 f"training needs {LEAST_VIDEOS} videos, the patches have {len(patches.videos)}"
             )
-        least = len(self.train_videos) // self.steps_per_epoch
+        least = len(self.epoch_videos) // self.steps_per_epoch
         if self.ranks.world > least:
             raise InputError(
                 f"{self.ranks.world} processes cannot share batches of {least} videos; set "
@@ -105,9 +105,14 @@ class Trainer:
         self._resume()
 
     @property
+    def epoch_videos(self) -> list[str]:
+        """The videos of an epoch's pairs: each as often as the settings have pairs of it."""
+        return self.train_videos * getattr(self.settings, "pairs_per_video", 1)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
-        return steps_per_epoch(len(self.train_videos), self.settings.videos_per_batch)
+        return steps_per_epoch(len(self.epoch_videos), self.settings.videos_per_batch)
 
     @property
     def steps_done(self) -> int:
@@ -188,7 +193,7 @@ class Trainer:
         One by one, while the device works: a large dataset has thousands of videos an epoch.
         """
         rng = np.random.default_rng([self.settings.seed, epoch])
-        for videos in epoch_batches(self.train_videos, self.settings.videos_per_batch, rng):
+        for videos in epoch_batches(self.epoch_videos, self.settings.videos_per_batch, rng):
             rows: list[int] = []
             for video in videos:
                 own = self.patches.videos[video]
