@@ -136,7 +136,7 @@ def test_held_out_videos_are_never_trained_on(trainer, progress, writer, monkeyp
 def test_an_epoch_of_a_transt_may_have_several_pairs_of_a_video(trainer, tiny_transt):
     once = trainer("once", videos_per_batch=2, **tiny_transt)
     run = trainer("often", videos_per_batch=2, pairs_per_video=3, **tiny_transt)
-    assert run.steps_per_epoch == -(-3 * len(once.train_videos) // 2)
+    assert run.steps_per_epoch == 3 * len(once.train_videos) // 2
     batches = list(run._batches(0))
     assert len(batches) == run.steps_per_epoch
     videos = {row: name for name, rows in run.patches.videos.items() for row in rows.tolist()}
