@@ -100,7 +100,9 @@ def main():
     """Draw, evaluate and write."""
     rng = np.random.default_rng(20)
     truth = {name: draw_truth(rng, n) for name, n in LENGTHS.items()}
-    tracks = {t: {n: draw_track(rng, b, px) for n, b in truth.items()} for t, px in TRACKERS.items()}
+    tracks = {
+        t: {n: draw_track(rng, b, px) for n, b in truth.items()} for t, px in TRACKERS.items()
+    }
     hidden = {name: boxes.copy() for name, boxes in truth.items()}
     for boxes in hidden.values():
         boxes[5:8] = np.nan
