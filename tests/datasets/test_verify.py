@@ -250,6 +250,7 @@ def test_the_official_number_of_sequences(make_copy, layout):
     check = verify_copy(copy.dataset)
     assert not check.usable
     assert check.findings[0].what.endswith("1 sequences, a complete copy has 2")
+    assert list(check.lines())[-1].endswith("not usable, it is not complete")
     part = Dataset(copy.dataset.manifest, copy.dataset.root, copy.dataset.split, ("GOT_1",))
     if layout == "got10k":
         assert verify_copy(part).usable

@@ -25,6 +25,6 @@ def polygon_boxes(polygons: FloatArray) -> FloatArray:
     sides = np.stack([np.ptp(x, axis=1), np.ptp(y, axis=1)], axis=1)
     around = sides.prod(axis=1)
     share = np.divide(polygon_area(polygons), around, out=np.ones_like(around), where=around != 0)
-    size = sides * np.sqrt(share)[:, None] + 1
+    size = sides * np.sqrt(share)[:, None] + 1  # of a pixel's centre to another's: both count
     centre = np.stack([x.mean(axis=1), y.mean(axis=1)], axis=1)
     return np.concatenate([centre - (size - 1) / 2, size], axis=1)

@@ -95,7 +95,8 @@ class CopyCheck:
         if self.usable:
             return f"{self._title}: usable"
         bad = sum(not s.usable for s in self.sequences)
-        return f"{self._title}: not usable, {bad} of {len(self.sequences)} sequences are broken"
+        broken = f"{bad} of {len(self.sequences)} sequences are broken"
+        return f"{self._title}: not usable, {broken if bad else 'it is not complete'}"
 
     @property
     def _title(self) -> str:
