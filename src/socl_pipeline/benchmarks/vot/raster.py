@@ -125,10 +125,10 @@ def _clipped_area(corners: Float, right: float, bottom: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _apart(a: Float, b: Float) -> bool:
-    """Return whether the bounding boxes have no pixel in common."""
+    """Return whether the bounding boxes, grown to whole numbers, do not overlap (or only touch)."""
     for axis in range(2):
-        last = min(int(a[:, axis].max()), int(b[:, axis].max()))
-        if last < max(int(a[:, axis].min()), int(b[:, axis].min())):
+        end = min(np.ceil(a[:, axis].max()), np.ceil(b[:, axis].max()))
+        if end <= max(np.floor(a[:, axis].min()), np.floor(b[:, axis].min())):
             return True
     return False
 
@@ -181,10 +181,10 @@ def _covered(corners: Float, y: int, width: int, truncated: bool) -> tuple[int, 
     if low > high:
         return 0, 0
     start, end = max(int(low), 0), int(high)  # towards 0, as a cast does
-    if truncated:
-        end = end if end <= width else width - 1  # the library loses a column here
-    else:
-        end = min(end + 1, width)
+    beyond = width
+    if truncated and end > width:
+        beyond = width - 1  # TraX loses a column here
+    end = min(end if truncated else end + 1, beyond)
     return (start, end) if start < end else (0, 0)
 
 
