@@ -131,7 +131,7 @@ def test_a_crash_on_one_sequence_is_recorded(run_stage, caplog):
 
 
 def test_a_crash_on_every_sequence_is_an_error(run_stage):
-    with pytest.raises(InputError, match="tracker kcf crashed on every sequence, on .* with Mem"):
+    with pytest.raises(InputError, match=r"kcf crashed on every sequence, on .* with Memory"):
         run_stage(Jumpy(crashes=(1, 2)), protocol="ope")
     assert tracks_of(run_stage(Jumpy(), protocol="ope"))  # it is run again
 

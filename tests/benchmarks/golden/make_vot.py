@@ -21,8 +21,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import trax
-from vot.analysis.supervised import AccuracyRobustness, AverageAccuracyRobustness, EAOCurve
-from vot.analysis.supervised import EAOScore
+from vot.analysis.supervised import (
+    AccuracyRobustness,
+    AverageAccuracyRobustness,
+    EAOCurve,
+    EAOScore,
+)
 from vot.experiment.multirun import SupervisedExperiment
 from vot.region import Special
 from vot.region.raster import calculate_overlap
@@ -116,7 +120,7 @@ def truth_of(rng, length):
 def run_of(rng, truth, loss, lost_at=None):
     """Return states and boxes of a tracker that drifts and is lost now and then."""
     states, boxes = [], []
-    restart = 0
+    restart, drift = 0, np.zeros(2)
     for index, region in enumerate(truth):
         corners = np.reshape(region, (4, 2))
         box = np.concatenate([corners.min(0), np.ptp(corners, axis=0)])
