@@ -5,6 +5,7 @@ import pytest
 from socl_pipeline.datasets.images import (
     decode_image,
     encode_jpeg,
+    header_size,
     image_size,
     read_image,
     read_reduced,
@@ -143,6 +144,37 @@ def test_grey_jpegs_have_three_channels(tmp_path, read):
     cv2.imwrite(str(tmp_path / "a.jpg"), grey)
     image = read(tmp_path / "a.jpg")
     assert image.shape[2] == 3 and np.ptp(image, axis=2).max() == 0
+
+
+class TestHeaderSize:
+    def test_it_is_the_size_of_the_image(self, tmp_path, jpeg, textured):
+        pictures = {"a.jpg": jpeg, "b.jpg": with_segment(jpeg, bytes(60000))}
+        pictures["c.jpg"] = with_segment(with_segment(jpeg, bytes(60000)), bytes(60000))
+        pictures["d.jpg"] = jpeg + bytes(9000)  # its end is before the tail
+        pictures["e.png"] = cv2.imencode(".png", textured(0, 48, 64))[1].tobytes()
+        for name, data in pictures.items():
+            (tmp_path / name).write_bytes(data)
+            assert header_size(tmp_path / name) == (64, 48), name
+
+    def test_a_large_file_is_not_read_whole(self, tmp_path, monkeypatch):
+        noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
+        (tmp_path / "a.jpg").write_bytes(encode_jpeg(noise, 95))
+        monkeypatch.setattr("socl_pipeline.datasets.images._read", None)
+        assert header_size(tmp_path / "a.jpg") == (600, 400)
+
+    def test_a_thumbnail_does_not_hide_a_cut(self, tmp_path, jpeg, textured):
+        data = with_segment(encode_jpeg(textured(1, 200, 300), 95), b"Exif\0\0" + jpeg)
+        (tmp_path / "a.jpg").write_bytes(data[: -len(data) // 4])
+        with pytest.raises(InputError, match=r"a\.jpg: the JPEG is cut off"):
+            header_size(tmp_path / "a.jpg")
+
+    @pytest.mark.parametrize(("data", "what"), [(b"", "is empty"), (b"GIF?", "not an image")])
+    def test_what_is_no_image(self, tmp_path, data, what):
+        (tmp_path / "a.jpg").write_bytes(data)
+        with pytest.raises(InputError, match=rf"a\.jpg: .*{what}"):
+            header_size(tmp_path / "a.jpg")
+        with pytest.raises(InputError, match=r"b\.jpg: cannot be read"):
+            header_size(tmp_path / "b.jpg")
 
 
 class TestReduced:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from socl_pipeline.benchmarks.scores import Scorer
 from socl_pipeline.datasets.layouts.vot import read_tags
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.datasets.video import require_truth
 from socl_pipeline.errors import InputError
+from socl_pipeline.settings import BenchmarkSettings
 
 BENCHMARKS = ["otb", "uav123", "lasot", "trackingnet", "got10k", "vot", "vot2016"]
 NAMES = {
@@ -174,6 +176,12 @@ class TestWithheldTruth:
         assert not np.isnan(video.boxes[0]).any() and video.withheld
         with pytest.raises(InputError, match=f"GOT: the organisers keep all .* of {video.name}"):
             require_truth(video, "GOT")
+
+    def test_the_stage_refuses_it(self, make_copy):
+        dataset = make_copy("trackingnet").dataset
+        settings = BenchmarkSettings(manifest="-", protocol="trackingnet", split="test")
+        with pytest.raises(InputError, match="TRACKINGNET: the organisers keep all boxes but"):
+            Scorer.of(settings, dataset)
 
     @pytest.mark.parametrize("layout", ["otb", "uav123", "lasot", "vot", "got10k"])
     def test_other_videos_can_be_scored(self, make_copy, layout):

@@ -18,7 +18,7 @@ from socl_pipeline.benchmarks.track_table import Tracks, read_tracks
 from socl_pipeline.benchmarks.tracks import FAILED, TRACKED, Score, Track, TrackerScore
 from socl_pipeline.datasets.manifest import Manifest
 from socl_pipeline.datasets.readers import Dataset
-from socl_pipeline.datasets.video import Video
+from socl_pipeline.datasets.video import Video, require_truth
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.pipeline.stages import Job
@@ -49,9 +49,14 @@ class Scorer:
 
     @classmethod
     def of(cls, settings: BenchmarkSettings, dataset: Dataset) -> "Scorer":
-        """Read the truth of a benchmark. Raises InputError for an unknown convention."""
+        """Read the truth of a benchmark.
+
+        Raises InputError for an unknown convention and for truth that is withheld.
+        """
         protocol = protocol_of(settings, dataset.manifest)
         videos = [dataset.read(name) for name in dataset.names()]
+        for video in videos:
+            require_truth(video, dataset.manifest.title)
         return cls(protocol, settings.convention, dataset.manifest, videos)
 
     def read(self, path: Path) -> Tracks:

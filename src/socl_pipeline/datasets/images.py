@@ -69,27 +69,30 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def header_size(path: Path) -> tuple[int, int]:
-    """Return what `image_size` does, from the head and the tail of a file where they tell.
+    """Return width and height from the head of a file whose tail is that of a whole one.
 
-    Of a JPEG with its size in the first 64 KiB and its end in the last 4 KiB no more is read; any
-    other file is read whole.
+    A JPEG needs its size in the first 64 KiB and its end in the last 4 KiB; any other file is
+    read and decoded. Raises InputError as `read_image` does.
     """
     head, tail = _ends(path)
     if not head:
         raise InputError(f"{path}: the file is empty; copy it again")
     size = _jpeg_size(head) if JPEG_END in tail else None
-    return size or image_size(path)
+    if size is not None and max(size) <= LARGEST_SIDE:
+        return size
+    height, width = read_image(path).shape[:2]
+    return width, height
 
 
 def _ends(path: Path) -> tuple[bytes, bytes]:
-    """Return the first and the last bytes of a file; of a short one both are all of it."""
+    """Return the first and the last bytes of a file."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-            if len(head) == HEAD_BYTES:
-                file.seek(-TAIL_BYTES, os.SEEK_END)
-                return head, file.read()
-            return head, head
+            if len(head) < HEAD_BYTES:
+                return head, head[-TAIL_BYTES:]
+            file.seek(-TAIL_BYTES, os.SEEK_END)
+            return head, file.read()
     except OSError as error:
         if error.errno in TRANSIENT:
             raise

@@ -20,10 +20,10 @@ from socl_pipeline.datasets.layouts.text import read_attributes, read_flags, rea
 from socl_pipeline.datasets.video import Video, list_images
 
 FLAGS = ("full_occlusion.txt", "out_of_view.txt")
-# In the order of the toolkit's files (Fan et al.: LaSOT, CVPR 2019, section 3.4): illumination
-# variation, partial occlusion, deformation, motion blur, camera motion, rotation, background
-# clutter, viewpoint change, scale variation, full occlusion, fast motion, out of view, low
-# resolution, aspect ratio change.
+# In the order of the toolkit's files (its author in HengLan/LaSOT_Evaluation_Toolkit#11):
+# illumination variation, partial occlusion, deformation, motion blur, camera motion, rotation,
+# background clutter, viewpoint change, scale variation, full occlusion, fast motion, out of view,
+# low resolution, aspect ratio change.
 ATTRIBUTES = (
     *("IV", "POC", "DEF", "MB", "CM", "ROT", "BC"),
     *("VC", "SV", "FOC", "FM", "OV", "LR", "ARC"),

@@ -15,10 +15,10 @@ from socl_pipeline.datasets.layouts.text import read_attributes, read_numbers
 from socl_pipeline.datasets.video import Video, list_images
 from socl_pipeline.errors import InputError
 
-# In the order of the files (Mueller, Smith, Ghanem: A Benchmark and Simulator for UAV Tracking,
-# ECCV 2016, table 2): scale variation, aspect ratio change, low resolution, fast motion, full and
-# partial occlusion, out of view, background clutter, illumination variation, viewpoint change,
-# camera motion, similar object.
+# In the order of the files (attName of the benchmark's perfPlot.m for UAV123_10fps, and
+# UAV123_attributes.json of pytracking): scale variation, aspect ratio change, low resolution, fast
+# motion, full and partial occlusion, out of view, background clutter, illumination variation,
+# viewpoint change, camera motion, similar object.
 ATTRIBUTES = ("SV", "ARC", "LR", "FM", "FOC", "POC", "OV", "BC", "IV", "VC", "CM", "SOB")
 
 
