@@ -15,6 +15,10 @@ CRASHED = b"crashed"
 """Metadata key of a tracks table: JSON, the error's sentence by the name of each sequence in which
 the tracker crashed."""
 
+MISSING = b"missing"
+"""Metadata key of a tracks table: JSON, the names of the sequences of which a foreign tracker has
+no results; they have no rows, and its scores leave them out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:

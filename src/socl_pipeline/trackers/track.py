@@ -17,8 +17,9 @@ from socl_pipeline.pipeline.artifact import atomic_path, scratch_folder
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.settings import AnyTrackerSettings
+from socl_pipeline.settings import AnyTrackerSettings, ResultsTrackerSettings
 from socl_pipeline.trackers.build import build_tracker
+from socl_pipeline.trackers.foreign import convert
 from socl_pipeline.trackers.run import run_sequence
 
 SCHEMA = pa.schema(
@@ -47,6 +48,8 @@ class _Sequence:
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
     """Track all sequences; returns their number and the tracker's speed."""
+    if isinstance(job.config.tracker(job.names["tracker"]), ResultsTrackerSettings):
+        return convert(job, path, SCHEMA)
     benchmark = job.benchmark
     names = benchmark.names()
     pieces = scratch_folder(path)

@@ -1,0 +1,55 @@
+"""Our track tables as passes over sequences, and passes as our track tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from socl_pipeline.benchmarks.tracks import TRACKED, Run
+from socl_pipeline.errors import InputError
+
+
+def read_runs(path: Path) -> dict[str, list[Run]]:
+    """Return the repetitions of each sequence in a track table, in the table's order.
+
+    Raises InputError if the table is not there.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: not built yet; run `socl track`")
+    table = pq.read_table(path)
+    names = table["sequence"].combine_chunks().dictionary_encode()
+    sequences = names.indices.to_numpy()
+    repetitions = table["repetition"].to_numpy()
+    boxes = np.stack([table[c].to_numpy() for c in "xywh"], axis=1)
+    seconds, states = table["seconds"].to_numpy(), table["state"].to_numpy()
+    ends = np.flatnonzero(np.diff(sequences) | np.diff(repetitions)) + 1
+    runs: dict[str, list[Run]] = {}
+    for rows in np.split(np.arange(len(sequences)), ends):
+        name = names.dictionary[int(sequences[rows[0]])].as_py()
+        runs.setdefault(name, []).append(Run(boxes[rows], seconds[rows], states[rows]))
+    return runs
+
+
+def table_of(runs: Mapping[str, Sequence[Run]], schema: pa.Schema) -> pa.Table:
+    """Return the track table of the repetitions of each sequence."""
+    passes = [(name, i, run) for name, found in runs.items() for i, run in enumerate(found)]
+    columns = {
+        "sequence": [name for name, _, run in passes for _ in run.seconds],
+        "repetition": _column([np.full(len(r.seconds), i) for _, i, r in passes]),
+        "frame": _column([np.arange(len(r.seconds)) for _, _, r in passes]),
+        "seconds": _column([r.seconds for _, _, r in passes]),
+        "state": _column([r.states for _, _, r in passes]),
+    } | {c: _column([r.boxes[:, k] for _, _, r in passes]) for k, c in enumerate("xywh")}
+    arrays = [pa.array(columns[f.name], f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def lost_frames(run: Run) -> int:
+    """Return how many frames should have a box and have none: those after a crash."""
+    return int(((run.states == TRACKED) & ~np.isfinite(run.boxes).all(axis=1)).sum())
+
+
+def _column(pieces: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(pieces) if pieces else np.zeros(0)

@@ -1,0 +1,98 @@
+"""Our trackers for the VOT toolkit, which talks TraX with a process of the tracker's.
+
+`python -m socl_pipeline.toolkits.vot --config FILE --tracker NAME` is that process; it needs the
+module `trax` (`pip install vot-trax`). The toolkit counts pixels from 0: a rectangle covers the
+pixels from x to x + w - 1 of an array. That is how our boxes are meant, so they pass as they are.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import click
+import numpy as np
+
+from socl_pipeline.datasets.images import read_image
+from socl_pipeline.errors import InputError
+from socl_pipeline.trackers.base import Box, Tracker
+
+_PATH = click.Path(path_type=Path)
+
+
+def serve(tracker: Tracker, trax: Any) -> None:
+    """Answer the toolkit's requests until it quits.
+
+    trax: the module, of version 4. Of a rotated start the upright box is taken that the toolkit
+    makes of it. Raises InputError for a request with other than one object.
+    """
+    server = trax.Server([trax.Region.RECTANGLE], [trax.Image.PATH], ["color"])
+    with server:
+        while True:
+            request = server.wait()
+            if request.type == trax.TraxStatus.QUIT:
+                return
+            image = read_image(_path(request.image["color"]))
+            if request.objects:
+                box = _start(request.objects)
+                tracker.init(image, box)
+            else:
+                box = tracker.update(image)
+            x, y, w, h = (float(v) for v in box)
+            server.status([(trax.Rectangle.create(x, y, w, h), _sureness(tracker))])
+
+
+def _start(objects: Any) -> Box:
+    """Return the box (4,) to start on."""
+    if len(objects) != 1:
+        raise InputError(f"the toolkit gives {len(objects)} objects; our trackers follow one")
+    region, _ = objects[0]
+    return np.array(region.bounds(), np.float64)
+
+
+def _sureness(tracker: Tracker) -> dict[str, float]:
+    """Return a tracker's confidence as the toolkit's property; nothing where it is unknown."""
+    confidence = float(getattr(tracker, "confidence", np.nan))
+    return {"confidence": confidence} if np.isfinite(confidence) else {}
+
+
+def _path(image: Any) -> Path:
+    """Return the file of a TraX image, which may be a path or a file:// address."""
+    text = image.path()
+    return Path(unquote(urlparse(text).path) if text.startswith("file://") else text)
+
+
+def ini_section(config: Path, tracker: str, dataset: str | None, results: Path) -> str:
+    """Return the section of the toolkit's trackers.ini that runs a tracker of a config.
+
+    The toolkit starts a tracker in a folder of its own, so all paths are absolute.
+    """
+    words = [sys.executable, "-m", "socl_pipeline.toolkits.vot"]
+    words += ["--config", str(config.resolve()), "--tracker", tracker]
+    words += ["--dataset", dataset] if dataset else []
+    words += ["--results", str(results.resolve())]
+    return f"[{tracker}]\nlabel = {tracker}\nprotocol = trax\ncommand = {shlex.join(words)}\n"
+
+
+@click.command()
+@click.option("--config", "-c", type=_PATH, required=True, help="Config file (YAML).")
+@click.option("--tracker", required=True, help="Name of the tracker in the config.")
+@click.option("--dataset", help="That its model was trained on, if it has one.")
+@click.option("--results", type=_PATH, default="results", show_default=True)
+def main(config: Path, tracker: str, dataset: str | None, results: Path) -> None:
+    """Run a tracker for the VOT toolkit, which starts this command itself."""
+    from socl_pipeline.toolkits.configured import configured_tracker
+
+    try:
+        import trax
+    except ImportError:
+        raise InputError(
+            "the module trax is missing, through which the VOT toolkit talks to trackers; run "
+            "`pip install vot-trax`"
+        ) from None
+    serve(configured_tracker(config, tracker, dataset, results), trax)
+
+
+if __name__ == "__main__":
+    main()
