@@ -9,7 +9,6 @@ import shlex
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import click
 import numpy as np
@@ -33,7 +32,7 @@ def serve(tracker: Tracker, trax: Any) -> None:
             request = server.wait()
             if request.type == trax.TraxStatus.QUIT:
                 return
-            image = read_image(_path(request.image["color"]))
+            image = read_image(Path(request.image["color"].path()))
             if request.objects:
                 box = _start(request.objects)
                 tracker.init(image, box)
@@ -55,12 +54,6 @@ def _sureness(tracker: Tracker) -> dict[str, float]:
     """Return a tracker's confidence as the toolkit's property; nothing where it is unknown."""
     confidence = float(getattr(tracker, "confidence", np.nan))
     return {"confidence": confidence} if np.isfinite(confidence) else {}
-
-
-def _path(image: Any) -> Path:
-    """Return the file of a TraX image, which may be a path or a file:// address."""
-    text = image.path()
-    return Path(unquote(urlparse(text).path) if text.startswith("file://") else text)
 
 
 def ini_section(config: Path, tracker: str, dataset: str | None, results: Path) -> str:

@@ -102,7 +102,7 @@ def convert(job: "Job", path: Path, schema: pa.Schema) -> dict[str, Any]:
     results = foreign_results(settings, job.config.benchmark(name), name)
     runs, missing = read_foreign(settings, results, job.benchmark)
     table = table_of(runs, schema)
-    metadata = {**job.recipe.metadata(), MISSING: json.dumps(missing)}
+    metadata = job.recipe.metadata() | {MISSING.decode(): json.dumps(missing)}
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
     stats = {"sequences": len(runs), "frames": table.num_rows}
