@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from socl_pipeline.benchmarks.tracks import Score
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.stages import Job, Stage, Target
 from socl_pipeline.pipeline.status import all_statuses
@@ -159,16 +160,11 @@ def test_tracks_of_other_videos_are_refused(build, make_job):
         job.stage.run(job, job.output)
 
 
-class Score:
-    def __init__(self, auc):
-        self.auc = auc
-
-
 def test_differences_are_paired_by_sequence():
     cells = [Cell(row, None, None, "d", (row,)) for row in ("first", "second")]
     first = [0.1, 0.9, 0.5]
     runs = {"first": first, "second": [v + 0.02 for v in first]}
-    scores = {"b": {f"b/d/{k}": [Score(v) for v in vs] for k, vs in runs.items()}}
+    scores = {"b": {f"b/d/{k}": [Score({"auc": v}, {}, 1) for v in vs] for k, vs in runs.items()}}
     base, other = table_results(cells, ["auc"], scores, {cells[1]: cells[0]})
     assert base.difference is None and base.reference is None
     assert other.mean == pytest.approx(52) and other.spread is None

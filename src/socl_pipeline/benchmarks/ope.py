@@ -7,25 +7,40 @@ Yang, "Object Tracking Benchmark", TPAMI 2015, in the form of its Matlab toolkit
   a perfect track scores 20/21 (no IoU is above 1);
 * precision at t: share of frames whose centre error is **at most** t pixels, for 51 thresholds;
   the score is the value at 20 px;
+* normalised precision: the same with the error divided, in x and y, by the size of the true box
+  (LaSOT; Mueller et al., "TrackingNet", ECCV 2018), for 51 thresholds; the score is the value at
+  0.20;
 * the first frame counts, and its prediction is replaced by the truth;
-* a prediction that is not finite or has no area is replaced by that of the frame before;
-* sequences have equal weight, whatever their length. Unlike LaSOT's Matlab code, ours keeps a
-  sequence whose whole curve is zero: dropping the worst failures would flatter a tracker.
+* a prediction that is not finite or has no area is replaced by that of the frame before; frames
+  from a tracker's crash on have no prediction and fail;
+* sequences have equal weight, whatever their length. LaSOT's Matlab code leaves out sequences
+  whose whole curve is zero: with a first frame that counts there are none.
 
-Toolkits disagree on frames whose truth is absent or invalid; see `Convention`.
+Toolkits disagree on frames whose truth is absent or invalid, and on more; see `CONVENTIONS`.
 
 Boxes are float x, y, w, h in pixels, 0-based, one row a frame. Nothing here reads files or writes
 into its arguments.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline import boxes
+from socl_pipeline.benchmarks.counts import ERROR, HIT, LEFT_OUT, OVERLAP, count_frames
+from socl_pipeline.benchmarks.tracks import (
+    Score,
+    Track,
+    TrackerScore,
+    box_rows,
+    fitting,
+    mean_values,
+)
+from socl_pipeline.datasets.manifest import Manifest
+from socl_pipeline.datasets.video import Video
 from socl_pipeline.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -41,19 +56,54 @@ PRECISION_THRESHOLDS.flags.writeable = False
 PRECISION_SCORE_PX = 20
 """The threshold, in pixels, whose precision ranks trackers (TPAMI 2015)."""
 
-Convention = Literal["official", "drop"]
-"""What to do with frames whose truth is no box.
+NORM_PRECISION_THRESHOLDS: FloatArray = np.arange(51) / 100
+"""Thresholds (0:50)/100 (51,) of the error in sizes of the true box, of LaSOT's Matlab toolkit.
+`linspace` rounds three of them otherwise."""
+NORM_PRECISION_THRESHOLDS.flags.writeable = False
 
-`official` (Matlab toolkits of OTB and LaSOT): a frame is valid where all four numbers of its
-1-based box are above 0. An invalid one is a failure for success (IoU -1) and a hit for precision
-(error -1); both divide by all frames.
+NORM_PRECISION_SCORE_INDEX = 20
+"""Where among them 0.20 is, whose value LaSOT's toolkit, pysot and pytracking report."""
 
-`drop` (got10k toolkit): frames without a finite box of positive size are left out. Boxes that
-start outside the image are kept.
-"""
-
-_INVALID = -1.0  # below every threshold: fails `>` in success, passes `<=` in precision
 _TO_ONE_BASED = np.array([1.0, 1.0, 0.0, 0.0])
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a toolkit does where toolkits differ; see docs/evaluation.md for how much it matters.
+
+    valid: which truth is a box: `positive` (all four 1-based numbers above 0), `size` (width and
+    height above 0, for the overlap, and a 1-based centre above 0, for the error), `area` (finite
+    and of positive size), `number` (not NaN).
+    invalid: what a frame without one is: `fail` (a failure in both), `hit` (a failure for success,
+    a hit for precision), `leave_out`.
+    absent: what frames are whose truth is flagged as absent: the same, or `use` (no flag is read).
+    first_is_truth, repair: the first prediction is the truth; a broken one is the one before.
+    norm_precision: the `value` at 0.20, or the `mean` of the 51 thresholds.
+    """
+
+    valid: Literal["positive", "size", "area", "number"] = "positive"
+    invalid: Literal["fail", "hit", "leave_out"] = "hit"
+    absent: Literal["fail", "leave_out", "use"] = "fail"
+    first_is_truth: bool = True
+    repair: bool = True
+    norm_precision: Literal["value", "mean"] = "value"
+
+
+CONVENTIONS: dict[str, Rules] = {
+    # the Matlab toolkits of OTB (TPAMI 2015) and LaSOT
+    "official": Rules(),
+    # got10k toolkit 0.1.3: experiments/otb.py, uav123.py; lasot.py of its repository
+    "got10k": Rules(
+        valid="number", invalid="leave_out", absent="use", repair=False, norm_precision="mean"
+    ),
+    # STVIR/pysot: toolkit/utils/statistics.py
+    "pysot": Rules(valid="size", first_is_truth=False, repair=False),
+    # pytracking; on UAV123 an invalid frame is a hit for precision, see `_rules`
+    "pytracking": Rules(invalid="fail"),
+    # our own: only frames in which there is a target to be found
+    "drop": Rules(valid="area", invalid="leave_out", absent="leave_out"),
+}
+"""The conventions by name; the first is the default."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,36 +113,196 @@ class OpeScore:
     Attributes:
         auc: mean of the success curve.
         precision: share of frames with a centre error of at most 20 px.
+        norm_precision: share of frames with an error of at most 0.20 sizes of the true box, or
+            the mean over thresholds, as the convention has it.
         success_curve: (21,) at `SUCCESS_THRESHOLDS`.
         precision_curve: (51,) at `PRECISION_THRESHOLDS`.
-        mean_iou: average overlap; invalid frames count 0 under `official`.
+        norm_precision_curve: (51,) at `NORM_PRECISION_THRESHOLDS`.
+        mean_iou: average overlap; invalid frames count 0 unless they are left out.
         frames: frames that the shares divide by.
     """
 
     auc: float
     precision: float
+    norm_precision: float
     success_curve: FloatArray
     precision_curve: FloatArray
+    norm_precision_curve: FloatArray
     mean_iou: float
     frames: int
 
+    def score(self) -> Score:
+        """Return it in the form of all protocols."""
+        values = ("auc", "precision", "norm_precision", "mean_iou")
+        curves = ("success_curve", "precision_curve", "norm_precision_curve")
+        return Score(
+            values={name: getattr(self, name) for name in values},
+            curves={name: getattr(self, name) for name in curves},
+            frames=self.frames,
+        )
 
-def success_curve(iou: ArrayLike) -> FloatArray:
-    """Return the share (21,) of overlaps (n,) strictly above each of `SUCCESS_THRESHOLDS`.
 
-    NaN is a failure. Raises InputError unless `iou` is a non-empty vector.
+@dataclass(frozen=True, eq=False)
+class OpeScores:
+    """Scores of s sequences as arrays: (s,), and (s, thresholds) of the curves; see `OpeScore`."""
+
+    auc: FloatArray
+    precision: FloatArray
+    norm_precision: FloatArray
+    success_curve: FloatArray
+    precision_curve: FloatArray
+    norm_precision_curve: FloatArray
+    mean_iou: FloatArray
+    frames: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.auc)
+
+    def sequence(self, index: int) -> OpeScore:
+        """Return the score of one sequence."""
+        return OpeScore(
+            auc=float(self.auc[index]),
+            precision=float(self.precision[index]),
+            norm_precision=float(self.norm_precision[index]),
+            success_curve=self.success_curve[index],
+            precision_curve=self.precision_curve[index],
+            norm_precision_curve=self.norm_precision_curve[index],
+            mean_iou=float(self.mean_iou[index]),
+            frames=int(self.frames[index]),
+        )
+
+    def mean(self) -> OpeScore:
+        """Return the mean over sequences, each with equal weight; `frames` is their sum."""
+        return OpeScore(
+            auc=float(self.auc.mean()),
+            precision=float(self.precision.mean()),
+            norm_precision=float(self.norm_precision.mean()),
+            success_curve=self.success_curve.mean(axis=0),
+            precision_curve=self.precision_curve.mean(axis=0),
+            norm_precision_curve=self.norm_precision_curve.mean(axis=0),
+            mean_iou=float(self.mean_iou.mean()),
+            frames=int(self.frames.sum()),
+        )
+
+
+class Targets:
+    """The true boxes of sequences under a convention: what tracks are scored against."""
+
+    def __init__(
+        self,
+        truths: Sequence[ArrayLike],
+        rules: Rules = CONVENTIONS["official"],
+        absent: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> None:
+        """Take the true boxes (n, 4) of each sequence, and the flags (n,) of absent frames.
+
+        The first row must be a box, since the tracker starts from it; its flag is not read.
+        Raises InputError if it is none, or for misshapen arrays.
+        """
+        checked = [box_rows(truth, "true") for truth in truths]
+        for truth in checked:
+            if not len(truth) or not _is_box(truth[:1])[0]:
+                raise InputError(
+                    "The truth has no box in its first frame: a tracker cannot start there."
+                )
+        self.rules = rules
+        self.starts = np.cumsum([0, *(len(truth) for truth in checked)])
+        self.boxes = np.concatenate(checked) if checked else np.zeros((0, 4))
+        flags = np.zeros(len(self.boxes), bool) if absent is None else np.concatenate(absent)
+        flags[self.starts[:-1]] = False
+        self.kinds = _kinds(self.boxes, flags, rules)
+
+    def score(
+        self, tracks: Sequence[ArrayLike], crashes: Sequence[int | None] | None = None
+    ) -> OpeScores:
+        """Score a track (n, 4) of each sequence.
+
+        crashes: of each sequence the frame from which on the tracker had crashed, or None. Raises
+        InputError for arrays that are not (n, 4) or differ in length from the truth.
+        """
+        lengths = np.diff(self.starts)
+        parts = np.split(self.boxes, self.starts[1:-1])
+        checked = [fitting(track, truth)[0] for track, truth in zip(tracks, parts, strict=True)]
+        given = crashes if crashes is not None else [None] * len(checked)
+        limits = [n if c is None else c for c, n in zip(given, lengths, strict=True)]
+        thresholds = (SUCCESS_THRESHOLDS, PRECISION_THRESHOLDS, NORM_PRECISION_THRESHOLDS)
+        overlaps, errors, ratios, sums, frames = count_frames(
+            np.concatenate(checked) if checked else np.zeros((0, 4)),
+            self.boxes,
+            self.kinds,
+            self.starts,
+            np.array(limits, np.int64),
+            self.rules.first_is_truth,
+            self.rules.repair,
+            thresholds,
+        )
+        success = overlaps[:, :0:-1].cumsum(axis=1)[:, ::-1] / frames[:, None]
+        precision = errors[:, :-1].cumsum(axis=1) / frames[:, None]
+        near = ratios[:, :-1].cumsum(axis=1) / frames[:, None]
+        value = self.rules.norm_precision == "value"
+        return OpeScores(
+            auc=success.mean(axis=1),
+            precision=precision[:, PRECISION_SCORE_PX],
+            norm_precision=near[:, NORM_PRECISION_SCORE_INDEX] if value else near.mean(axis=1),
+            success_curve=success,
+            precision_curve=precision,
+            norm_precision_curve=near,
+            mean_iou=sums / frames,
+            frames=frames,
+        )
+
+
+def score(
+    manifest: Manifest, videos: Sequence[Video], tracks: Mapping[str, Track], convention: str
+) -> TrackerScore:
+    """Score a tracker on a benchmark (`protocols.Protocol.score`).
+
+    Repetitions count as the mean of their scores.
     """
-    values = _vector(iou, "overlaps")
-    return np.mean(values[:, None] > SUCCESS_THRESHOLDS, axis=0)
+    rules = _rules(manifest, convention)
+    targets = Targets([v.boxes for v in videos], rules, [v.absent for v in videos])
+    repetitions = [
+        targets.score(
+            [tracks[v.name].repetition(r).boxes for v in videos],
+            [tracks[v.name].crash(r) for v in videos],
+        )
+        for r in range(max(len(tracks[v.name].runs) for v in videos))
+    ]
+    sequences = {
+        v.name: mean_values([p.sequence(i).score() for p in repetitions])
+        for i, v in enumerate(videos)
+    }
+    overall = mean_values([p.mean().score() for p in repetitions])
+    return TrackerScore(overall, sequences)
 
 
-def precision_curve(error: ArrayLike) -> FloatArray:
-    """Return the share (51,) of errors (n,), in pixels, at most each of `PRECISION_THRESHOLDS`.
+def _rules(manifest: Manifest, convention: str) -> Rules:
+    """Return a convention's rules; pytracking knows one dataset by its name."""
+    rules = CONVENTIONS[convention]
+    if convention == "pytracking" and manifest.name.startswith("uav"):
+        return replace(rules, invalid="hit")
+    return rules
 
-    NaN is a failure. Raises InputError unless `error` is a non-empty vector.
+
+def score_sequence(
+    predicted: ArrayLike, truth: ArrayLike, *, convention: str = "official"
+) -> OpeScore:
+    """Score a track (n, 4) against the truth (n, 4).
+
+    Truth rows of absent targets are NaN, or any box that the convention calls invalid. The first
+    row must be a box, since the tracker starts from it.
+
+    Raises:
+        InputError: arrays that are not (n, 4) or differ in length, a truth without a first box,
+            or an unknown convention.
     """
-    values = _vector(error, "centre errors")
-    return np.mean(values[:, None] <= PRECISION_THRESHOLDS, axis=0)
+    if convention not in CONVENTIONS:
+        *others, last = CONVENTIONS
+        raise InputError(
+            f"Unknown convention {convention!r} of one-pass evaluation: use {', '.join(others)} "
+            f"or {last}."
+        )
+    return Targets([truth], CONVENTIONS[convention]).score([predicted]).sequence(0)
 
 
 def center_error(pred: ArrayLike, truth: ArrayLike) -> FloatArray:
@@ -101,90 +311,30 @@ def center_error(pred: ArrayLike, truth: ArrayLike) -> FloatArray:
     return np.hypot(gap[..., 0], gap[..., 1])
 
 
-def score_sequence(
-    predicted: ArrayLike, truth: ArrayLike, *, convention: Convention = "official"
-) -> OpeScore:
-    """Score a track (n, 4) against the truth (n, 4).
-
-    Truth rows of absent targets are NaN, or any box that `Convention` calls invalid. The first
-    row must be a box, since the tracker starts from it.
-
-    Raises:
-        InputError: arrays that are not (n, 4) or differ in length, a truth without a first box,
-            or an unknown convention.
-    """
-    if convention not in get_args(Convention):
-        known = " or ".join(get_args(Convention))
-        raise InputError(f"Unknown convention {convention!r} for invalid frames: use {known}.")
-    track, target = _checked_pair(predicted, truth)
-    track = _repaired(track, target[0])
-    overlap = boxes.iou(track, target)
-    error = center_error(track, target)
-    if convention == "drop":
-        keep = _is_box(target)
-        return _score(overlap[keep], error[keep])
-    valid = _is_box(target) & (target + _TO_ONE_BASED > 0).all(axis=1)
-    return _score(np.where(valid, overlap, _INVALID), np.where(valid, error, _INVALID))
+def _kinds(truth: FloatArray, absent: NDArray[np.bool_], rules: Rules) -> NDArray[np.uint8]:
+    """Return what each frame (n,) is good for under some rules (`counts`)."""
+    overlap, error = _valid(truth, rules)
+    invalid = {"fail": 0, "hit": HIT, "leave_out": LEFT_OUT}
+    kinds = np.where(overlap, OVERLAP, 0) + np.where(error, ERROR, invalid[rules.invalid])
+    if rules.absent != "use":
+        kinds = np.where(absent, invalid[rules.absent], kinds)
+    return kinds.astype(np.uint8)
 
 
-def mean_score(scores: Sequence[OpeScore]) -> OpeScore:
-    """Return the mean of sequence scores, each with equal weight; `frames` is their sum.
-
-    Raises InputError for no scores.
-    """
-    if not scores:
-        raise InputError("There is no sequence score to average: score at least one sequence.")
-    return OpeScore(
-        auc=float(np.mean([s.auc for s in scores])),
-        precision=float(np.mean([s.precision for s in scores])),
-        success_curve=np.mean([s.success_curve for s in scores], axis=0),
-        precision_curve=np.mean([s.precision_curve for s in scores], axis=0),
-        mean_iou=float(np.mean([s.mean_iou for s in scores])),
-        frames=sum(s.frames for s in scores),
-    )
-
-
-def _score(overlap: NDArray[np.floating], error: NDArray[np.floating]) -> OpeScore:
-    success, precision = success_curve(overlap), precision_curve(error)
-    return OpeScore(
-        auc=float(success.mean()),
-        precision=float(precision[PRECISION_SCORE_PX]),
-        success_curve=success,
-        precision_curve=precision,
-        mean_iou=float(np.maximum(overlap, 0).mean()),
-        frames=len(overlap),
-    )
-
-
-def _repaired(track: FloatArray, first: FloatArray) -> FloatArray:
-    """Return a copy that starts at `first` (4,) and whose broken rows repeat the row before."""
-    fixed = np.concatenate([first[None], track[1:]])
-    source = np.where(_is_box(fixed), np.arange(len(fixed)), 0)
-    return fixed[np.maximum.accumulate(source)]
+def _valid(truth: FloatArray, rules: Rules) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the frames (n,) whose truth is a box to overlap with, and one with a centre."""
+    with np.errstate(invalid="ignore"):  # of infinite boxes
+        one_based = truth + _TO_ONE_BASED
+        if rules.valid == "size":
+            centers = one_based[:, :2] + (one_based[:, 2:] - 1) / 2
+            return np.all(truth[:, 2:] > 0, axis=1), np.all(centers > 0, axis=1)
+    valid = {
+        "positive": _is_box(truth) & (one_based > 0).all(axis=1),
+        "area": _is_box(truth),
+        "number": ~np.isnan(truth).any(axis=1),
+    }[rules.valid]
+    return valid, valid
 
 
 def _is_box(rows: FloatArray) -> NDArray[np.bool_]:
     return np.all(np.isfinite(rows), axis=1) & np.all(rows[:, 2:] > 0, axis=1)
-
-
-def _checked_pair(predicted: ArrayLike, truth: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    track = np.asarray(predicted, dtype=np.float64)
-    target = np.asarray(truth, dtype=np.float64)
-    for name, array in (("predicted", track), ("true", target)):
-        if array.ndim != 2 or array.shape[1] != 4:
-            raise InputError(f"The {name} boxes have shape {array.shape}: expected (frames, 4).")
-    if len(track) != len(target):
-        raise InputError(
-            f"The track has {len(track)} boxes but the truth has {len(target)}: "
-            "give one predicted box for every frame of the truth."
-        )
-    if not len(target) or not _is_box(target[:1])[0]:
-        raise InputError("The truth has no box in its first frame: a tracker cannot start there.")
-    return track, target
-
-
-def _vector(values: ArrayLike, name: str) -> FloatArray:
-    vector = np.asarray(values, dtype=np.float64)
-    if vector.ndim != 1 or not len(vector):
-        raise InputError(f"The {name} have shape {vector.shape}: expected (frames,), not empty.")
-    return vector

@@ -11,6 +11,7 @@ from socl_pipeline.benchmarks.tracks import Track, TrackerScore
 from socl_pipeline.datasets.manifest import Manifest
 from socl_pipeline.datasets.video import Video
 from socl_pipeline.errors import InputError
+from socl_pipeline.settings import BenchmarkSettings
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ METRICS: dict[str, Metric] = {
 }
 """Every figure of every protocol; each is a column of the scores table."""
 
-CURVES: tuple[str, ...] = (
-    "success_curve",
-    "precision_curve",
-    "norm_precision_curve",
-    "eao_curve",
-)
-"""Every curve of every protocol; each is a list column of the scores table."""
+CURVES: dict[str, float | None] = {
+    "success_curve": 1.0,
+    "precision_curve": 50.0,
+    "norm_precision_curve": 0.5,
+    "eao_curve": None,
+}
+"""Every curve of every protocol; each is a list column of the scores table. Its thresholds are
+evenly spaced from 0 to this one (IoU, pixels, sizes of the true box); their number depends on the
+protocol. The curve of EAO is over lengths of 1, 2, 3 ... frames."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,19 @@ class Protocol:
         if convention not in self.conventions:
             known = ", ".join(self.conventions)
             raise InputError(
-                f"convention {convention!r}: protocol {self.name} has {known}; see "
-                "docs/evaluation.md"
+                f"convention {convention!r}: protocol {self.name} has {known} (docs/evaluation.md)"
             )
+
+
+def protocol_of(settings: BenchmarkSettings, manifest: Manifest) -> Protocol:
+    """Return the protocol of a benchmark: the config's, or else the manifest's.
+
+    Raises InputError if the config's convention is none of it.
+    """
+    name = settings.protocol or manifest.protocol
+    protocol = PROTOCOLS[name]
+    protocol.check(settings.convention)
+    return protocol
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -107,7 +120,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="trackingnet",
             headline=("auc", "precision", "norm_precision"),
-            conventions=("official",),
+            conventions=("official", "strict"),
             function="socl_pipeline.benchmarks.trackingnet:score",
         ),
     )

@@ -1,10 +1,12 @@
 """Tracks to score, and their scores, in the form that every protocol takes and gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from socl_pipeline.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
@@ -35,10 +37,21 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """All passes of a tracker over a sequence; `failed` is the sentence of the crash, if any."""
+    """All passes of a tracker over a sequence; `failed` is the sentence of a crash, if any."""
 
     runs: tuple[Run, ...]
     failed: str | None = None
+
+    def repetition(self, index: int) -> Run:
+        """Return a pass; one that was not made, of a tracker that repeats itself, is the last."""
+        return self.runs[min(index, len(self.runs) - 1)]
+
+    def crash(self, index: int) -> int | None:
+        """Return from which frame of a pass on the tracker had crashed: all without a box."""
+        boxes = self.repetition(index).boxes
+        known = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+        end = int(known[-1]) + 1 if len(known) else 0
+        return end if self.failed is not None and end < len(boxes) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +73,37 @@ class TrackerScore:
 
     overall: Score
     sequences: Mapping[str, Score]
+
+
+def mean_values(scores: Sequence[Score]) -> Score:
+    """Return the mean of scores of the same frames, such as those of repetitions."""
+    first, *others = scores
+    if not others:
+        return first
+    return Score(
+        values={k: float(np.mean([s.values[k] for s in scores])) for k in first.values},
+        curves={k: np.mean([s.curves[k] for s in scores], axis=0) for k in first.curves},
+        frames=first.frames,
+    )
+
+
+def fitting(predicted: ArrayLike, truth: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return a track and its truth as float arrays (n, 4).
+
+    Raises InputError if one has another shape or they differ in length.
+    """
+    track, target = box_rows(predicted, "predicted"), box_rows(truth, "true")
+    if len(track) != len(target):
+        raise InputError(
+            f"The track has {len(track)} boxes but the truth has {len(target)}: "
+            "give one predicted box for every frame of the truth."
+        )
+    return track, target
+
+
+def box_rows(rows: ArrayLike, name: str) -> FloatArray:
+    """Return boxes as a float array (n, 4). Raises InputError that names them for other shapes."""
+    array = np.asarray(rows, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise InputError(f"The {name} boxes have shape {array.shape}: expected (frames, 4).")
+    return array

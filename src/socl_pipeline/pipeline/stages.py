@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from socl_pipeline.benchmarks.protocols import protocol_of
 from socl_pipeline.datasets.manifest import dataset_root, load_manifest, require_root
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
@@ -317,6 +318,18 @@ def _scores_inputs(config: Config, names: Names) -> dict[str, Target]:
     return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
 
 
+def _scoring(config: Config, benchmark: str) -> dict[str, Any]:
+    """Return how a benchmark is scored. Raises InputError for an unknown convention."""
+    settings = config.benchmark(benchmark)
+    manifest = load_manifest(settings.manifest)
+    try:
+        protocol = protocol_of(settings, manifest).name
+    except InputError as error:
+        raise InputError(f"benchmarks.{benchmark}: {error}") from None
+    constants = manifest.constants.model_dump(mode="json")
+    return {"protocol": protocol, "convention": settings.convention, "constants": constants}
+
+
 def _pseudo_box_params(config: Config, names: Names) -> dict[str, Any]:
     entry = config.boxes(names["boxes"])
     params = {"settings": entry.model_dump(mode="json", exclude={"tracker"})}
@@ -374,12 +387,12 @@ def _report_inputs(config: Config, names: Names) -> dict[str, Target]:
 
 def _table_params(config: Config, names: Names) -> dict[str, Any]:
     cells = table_cells(config, names["dataset"], names["table"])
-    conventions = {b: config.benchmark(b).convention for b in table_benchmarks(config)}
+    scoring = {b: _scoring(config, b) for b in table_benchmarks(config)}
     return {
         **names,
         "settings": config.table(names["table"]).model_dump(mode="json"),
         "cells": [cell.plain() for cell in cells],
-        "benchmarks": conventions,
+        "benchmarks": scoring,
         "palette": list(config.report.palette),
     }
 
@@ -536,14 +549,12 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="scores",
-            version=1,
+            version=2,
             function="socl_pipeline.benchmarks.scores:run",
             names=("dataset", "benchmark"),
             output="{dataset}/scores/{benchmark}.parquet",
             payload="scores.parquet",
-            params=lambda config, names: config.benchmark(names["benchmark"]).model_dump(
-                mode="json", include={"protocol", "convention"}
-            ),
+            params=lambda config, names: _scoring(config, names["benchmark"]),
             inputs=_scores_inputs,
             files=lambda job: {"annotations": job.benchmark.digest()},
             watched=_benchmark_entry,

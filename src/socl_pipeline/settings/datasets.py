@@ -59,9 +59,13 @@ class BenchmarkSettings(Section):
     sequences: tuple[str, ...] | None = Field(
         None, min_length=1, description="A subset; none: all."
     )
-    protocol: Literal["ope"] = "ope"
-    convention: Literal["official", "drop"] = Field(
-        "official", description="How frames without a valid true box count; see docs."
+    protocol: Literal["ope", "got10k", "trackingnet", "vot"] | None = Field(
+        None, description="How trackers are scored; none: as the manifest says."
+    )
+    convention: str = Field(
+        "official",
+        description="Whose rules count where toolkits differ: official, or another of the "
+        "protocol's (docs/evaluation.md).",
     )
 
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from socl_pipeline.benchmarks.ope import OpeScore
+from socl_pipeline.benchmarks.tracks import Score
 from socl_pipeline.statistics import Estimate
 from socl_pipeline.tables.cells import Cell
 
 METRICS = {"auc": "AUC", "precision": "P@20", "mean_iou": "AO"}
-"""Attributes of `OpeScore` that a table may show, and what they are called."""
+"""Figures of a score that a table may show, and what they are called."""
 
 FloatArray = NDArray[np.float64]
-SequenceScores = Sequence[OpeScore]
+SequenceScores = Sequence[Score]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,7 @@ def _values(
     cell: Cell, benchmark: str, metric: str, runs: Mapping[str, SequenceScores]
 ) -> FloatArray:
     by_seed = [
-        [getattr(s, metric) for s in runs[cell.role(benchmark, tracker)]]
-        for tracker in cell.trackers
+        [s.values[metric] for s in runs[cell.role(benchmark, tracker)]] for tracker in cell.trackers
     ]
     return 100 * np.array(by_seed, dtype=np.float64).T
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from socl_pipeline.benchmarks.ope import OpeScore, score_sequence
-from socl_pipeline.benchmarks.scores import read_tracks
+from socl_pipeline.benchmarks.scores import Scorer
+from socl_pipeline.benchmarks.tracks import Score
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job, open_dataset
@@ -50,18 +50,15 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     }
 
 
-def _benchmark_scores(job: Job, benchmark: str, progress: Progress) -> dict[str, list[OpeScore]]:
+def _benchmark_scores(job: Job, benchmark: str, progress: Progress) -> dict[str, list[Score]]:
     """Return the score of each sequence, by the role of each run on a benchmark."""
     settings = job.config.benchmark(benchmark)
-    dataset = open_dataset(settings)
-    truth = {name: dataset.read(name).boxes for name in dataset.names()}
-    scores: dict[str, list[OpeScore]] = {}
+    scorer = Scorer.of(settings, open_dataset(settings))
+    scores: dict[str, list[Score]] = {}
     for role, upstream in job.inputs.items():
         if upstream.names["benchmark"] == benchmark:
-            scores[role] = [
-                score_sequence(predicted, truth[name], convention=settings.convention)
-                for name, predicted, _ in read_tracks(job.input(role), truth)
-            ]
+            scored = scorer.score(scorer.read(job.input(role)))
+            scores[role] = list(scored.sequences.values())
             progress.advance(1, role)
     return scores
 

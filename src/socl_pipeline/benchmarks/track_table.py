@@ -1,0 +1,73 @@
+"""Reads the tables that stage `track` writes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from socl_pipeline.benchmarks.tracks import CRASHED, MISSING, TRACKED, Run, Track
+from socl_pipeline.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """A tracker's tracks on a benchmark, by sequence, and the sequences it has no results of."""
+
+    tracks: Mapping[str, Track]
+    missing: tuple[str, ...] = ()
+
+
+def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
+    """Read the tracks of sequences with these numbers of frames.
+
+    Raises InputError if a sequence is neither complete nor named as missing in the table.
+    """
+    table = pq.read_table(path)
+    metadata = table.schema.metadata or {}
+    crashed: dict[str, str] = json.loads(metadata.get(CRASHED, "{}"))
+    missing = tuple(n for n in json.loads(metadata.get(MISSING, "[]")) if n in frames)
+    runs = _runs(table)
+    tracks = {}
+    for name, length in frames.items():
+        if name in missing:
+            continue
+        found = runs.get(name, [])
+        lengths = {len(run.boxes) for run in found}
+        if lengths != {length}:
+            raise InputError(
+                f"{path}: {min(lengths, default=0)} boxes of {name}, its truth has {length}; run "
+                "`socl track` again"
+            )
+        tracks[name] = Track(tuple(found), crashed.get(name))
+    if not tracks:
+        raise InputError(f"{path}: none of the {len(frames)} sequences is in it: nothing to score")
+    return Tracks(tracks, missing)
+
+
+def _runs(table: pa.Table) -> dict[str, list[Run]]:
+    """Return the passes over each sequence; rows of one stand together, in the order of frames."""
+    names = table["sequence"].combine_chunks().dictionary_encode()
+    sequences = names.indices.to_numpy()
+    repetitions = _column(table, "repetition", 0)
+    boxes = np.stack([table[c].to_numpy() for c in "xywh"], axis=1)
+    seconds, states = table["seconds"].to_numpy(), _column(table, "state", TRACKED)
+    starts = np.flatnonzero(np.diff(sequences) | np.diff(repetitions)) + 1
+    runs: dict[str, list[Run]] = {}
+    for begin, end in zip([0, *starts], [*starts, len(sequences)], strict=True):
+        if begin < end:
+            name = names.dictionary[int(sequences[begin])].as_py()
+            run = Run(boxes[begin:end], seconds[begin:end], states[begin:end])
+            runs.setdefault(name, []).append(run)
+    return runs
+
+
+def _column(table: pa.Table, name: str, default: int) -> NDArray[np.int8]:
+    """Return a column of whole numbers; tables of a single pass may have none."""
+    if name in table.column_names:
+        return table[name].to_numpy().astype(np.int8)
+    return np.full(table.num_rows, default, np.int8)
