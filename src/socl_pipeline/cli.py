@@ -10,6 +10,7 @@ import click
 
 from socl_pipeline import __version__
 from socl_pipeline.benchmarks.results_commands import results as results_group
+from socl_pipeline.datasets.commands import benchmarks
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import TRANSIENT
 from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_dataset
@@ -161,8 +162,7 @@ def _stage_command(stage: Stage) -> click.Command:
 
 for _stage in STAGES.values():
     cli.add_command(_stage_command(_stage))
-
-
+cli.add_command(benchmarks)
 cli.add_command(results_group)
 
 

@@ -31,7 +31,7 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     metadata = table.schema.metadata or {}
     crashed: dict[str, str] = json.loads(metadata.get(CRASHED, "{}"))
     missing = tuple(n for n in json.loads(metadata.get(MISSING, "[]")) if n in frames)
-    runs = _runs(table)
+    runs = runs_of(table)
     tracks = {}
     for name, length in frames.items():
         if name in missing:
@@ -49,8 +49,11 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     return Tracks(tracks, missing)
 
 
-def _runs(table: pa.Table) -> dict[str, list[Run]]:
-    """Return the passes over each sequence; rows of one stand together, in the order of frames."""
+def runs_of(table: pa.Table) -> dict[str, list[Run]]:
+    """Return the passes over each sequence of a table of tracks.
+
+    Rows of one stand together, in the order of frames.
+    """
     names = table["sequence"].combine_chunks().dictionary_encode()
     sequences = names.indices.to_numpy()
     repetitions = _column(table, "repetition", 0)

@@ -5,6 +5,7 @@ a reduced scale and notices missing data; OpenCV decodes what simplejpeg does no
 that a camera may have noted in a file (EXIF) is ignored: boxes and clicks count stored pixels.
 """
 
+import os
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from socl_pipeline.faults import TRANSIENT, retried
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 JPEG_REDUCTIONS = (8, 4, 2)  # scales of the inverse transform that libjpeg has fast code for
 MISSING_DATA = "remature end"  # in libjpeg's words for a file or a scan that ends too early
+HEAD_BYTES, TAIL_BYTES = 65536, 4096  # of a JPEG in which its size and its end usually lie
 LARGEST_SIDE = 16384  # px; twice what the store of TOP maps reaches
 
 Image = NDArray[np.uint8]
@@ -64,6 +66,34 @@ def image_size(path: Path) -> tuple[int, int]:
         return size
     height, width = _decode_file(path, data, 1).shape[:2]
     return width, height
+
+
+def header_size(path: Path) -> tuple[int, int]:
+    """Return what `image_size` does, from the head and the tail of a file where they tell.
+
+    Of a JPEG with its size in the first 64 KiB and its end in the last 4 KiB no more is read; any
+    other file is read whole.
+    """
+    head, tail = _ends(path)
+    if not head:
+        raise InputError(f"{path}: the file is empty; copy it again")
+    size = _jpeg_size(head) if JPEG_END in tail else None
+    return size or image_size(path)
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    """Return the first and the last bytes of a file; of a short one both are all of it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            if len(head) == HEAD_BYTES:
+                file.seek(-TAIL_BYTES, os.SEEK_END)
+                return head, file.read()
+            return head, head
+    except OSError as error:
+        if error.errno in TRANSIENT:
+            raise
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def decode_image(data: Encoded) -> Image | None:

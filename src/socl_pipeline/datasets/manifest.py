@@ -1,10 +1,11 @@
 """Manifests: one YAML per dataset that says where it lies and how it is laid out."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import Section, expand, validated
@@ -13,21 +14,23 @@ Protocol = Literal["ope", "got10k", "trackingnet", "vot"]
 
 
 class Split(Section):
-    """A part of a GOT-10k-like dataset: a folder and its list of videos."""
+    """A part of a dataset in a folder of its own, with its list of videos."""
 
     folder: str
-    list: str = "list.txt"
+    list: str = Field("list.txt", description="Layout got10k: the names, one a line.")
+    sequences: int | None = Field(None, gt=0, description="How many a complete copy has.")
 
 
 class Sequence(Section):
-    """One target of an OTB-like benchmark; the defaults are those of a plain sequence."""
+    """One target of a benchmark that the manifest lists; the defaults are those of a plain one."""
 
     folder: str | None = Field(None, description="Folder; none: the target's name.")
-    groundtruth: str = "groundtruth_rect.txt"
+    groundtruth: str = Field("groundtruth_rect.txt", description="Layout otb: the boxes.")
     frames: tuple[int, int] | None = Field(
         None, description="First and last image number, inclusive; none: one a box."
     )
-    digits: int = Field(4, description="Digits of an image's number.")
+    digits: int = Field(4, description="Layout otb: digits of an image's number.")
+    attributes: tuple[str, ...] = Field((), description="What is hard in it (layout otb).")
 
 
 class DemoVideos(Section):
@@ -97,17 +100,30 @@ class Manifest(Section):
 
     name: str
     title: str
-    layout: Literal["got10k", "otb", "clips"]
+    layout: Literal["got10k", "otb", "clips", "lasot", "uav123", "trackingnet", "vot"]
     protocol: Protocol = Field("ope", description="How the benchmark itself scores trackers.")
     constants: Constants = Field(OpeConstants(), description="The protocol's numbers.")
     root: str = Field(description="Folder; ~, $NAME and ${NAME:-default} are expanded.")
     licence: str
     citation: str = ""
     url: str = ""
-    splits: dict[str, Split] = Field({}, description="Layout got10k.")
-    sequences: dict[str, Sequence] = Field({}, description="Layout otb: one entry a target.")
+    splits: dict[str, Split] = Field({}, description="Layouts got10k and trackingnet.")
+    sequences: dict[str, Sequence] = Field(
+        {}, description="The other layouts: one entry a target, or a plain list of names."
+    )
     clicks: str = Field("clicks.csv", description="Layout clips: the clicks, relative to the root.")
     generate: DemoVideos | None = Field(None, description="Drawn by the project, not downloaded.")
+
+    @field_validator("sequences", mode="before")
+    @classmethod
+    def _names_may_be_a_list(cls, raw: Any) -> Any:
+        """Take a list of names as entries without settings."""
+        if not isinstance(raw, list):
+            return raw
+        twice = [name for name, count in Counter(map(str, raw)).items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is listed twice")
+        return {str(name): {} for name in raw}
 
     @model_validator(mode="before")
     @classmethod

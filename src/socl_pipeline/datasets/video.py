@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
 
+FULLY_VISIBLE = 8  # of `Video.cover`
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
@@ -46,6 +47,22 @@ class Video:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether only the first box is given, as in test splits that a server scores."""
+        boxed = np.asarray(np.isfinite(self.boxes).all(axis=1))
+        more = boxed[1:].any() or self.absent.any() or np.isfinite(self.points).any()
+        return len(self) > 1 and bool(boxed[0] and not more)
+
+
+def require_truth(video: Video, benchmark: str) -> None:
+    """Raise InputError if trackers can run on a video but not be scored on it."""
+    if video.withheld:
+        raise InputError(
+            f"{benchmark}: the organisers keep all boxes but the first of {video.name}, so it "
+            "cannot be scored here; write the tracks in the benchmark's format and submit them"
+        )
 
 
 def is_frame(name: str) -> bool:

@@ -208,10 +208,7 @@ class ResultFolder:
         return sorted((self._below / name).glob(f"{name}_*_time.value"))
 
     def _boxes(self, path: Path, name: str, frames: int) -> NDArray[np.float64]:
-        if name not in RUN_ON:
-            return read_boxes(path, frames, self.format.base)
-        lines = len(read_text(path).rstrip().splitlines())
-        return read_boxes(path, max(lines, frames), self.format.base)[:frames]
+        return read_boxes(path, frames, self.format.base, run_on=name in RUN_ON)
 
     def _read_seconds(self, files: list[Path], frames: int) -> NDArray[np.float64]:
         """Return the seconds (repetitions, frames); NaN where unknown."""

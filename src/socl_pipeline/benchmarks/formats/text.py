@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from socl_pipeline.benchmarks import box_text
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.artifact import write_atomic
 
 Rows = list[list[float]]
 SEPARATORS = re.compile(r"[,;\s]+")  # Matlab writes blanks or tabs, most others commas
@@ -50,22 +50,18 @@ def _row(line: str, source: str, counts: Sequence[int], expected: str, commas: b
     return row
 
 
-def boxes_of(rows: Rows, base: int) -> NDArray[np.float64]:
-    """Return rows of 4 numbers as boxes (n, 4), 0-based; base: what the file counts from."""
-    boxes = np.array(rows, np.float64).reshape(len(rows), 4)
-    boxes[:, :2] -= base
-    return boxes
-
-
-def read_boxes(path: Path, frames: int, base: int) -> NDArray[np.float64]:
+def read_boxes(path: Path, frames: int, base: int, run_on: bool = False) -> NDArray[np.float64]:
     """Return the boxes (frames, 4), 0-based, of a file with one box a line; NaN is kept.
 
-    base: 0 or 1, what the file counts pixels from. Raises InputError that names the line, or the
-    number of lines if it is another than that of the frames.
+    base: 0 or 1, what the file counts pixels from. run_on: lines after the last frame are passed
+    over. Raises InputError that names the line, or the number of lines if it is another than that
+    of the frames.
     """
-    rows = parse_rows(read_text(path), str(path), (4,), BOX)
-    check_count(len(rows), frames, str(path))
-    return boxes_of(rows, base)
+    lines = box_text.read_boxes(path)
+    check_count(min(len(lines), frames) if run_on else len(lines), frames, str(path))
+    boxes = np.array(lines[:frames])
+    boxes[:, :2] -= base
+    return boxes
 
 
 def check_count(lines: int, frames: int, source: str) -> None:
@@ -85,14 +81,8 @@ def box_line(box: Iterable[float], decimals: int | None) -> str:
     return ",".join(f"{round(float(v), decimals) + 0.0:.{decimals}f}" for v in box)
 
 
-def write_boxes(path: Path, boxes: NDArray[np.float64], base: int, decimals: int | None) -> None:
-    """Write boxes (n, 4), 0-based, one a line; a box that is not there becomes 0,0,0,0."""
-    lines = box_lines(boxes, base, decimals)
-    write_atomic(path, "".join(f"{line}\n" for line in lines))
-
-
 def box_lines(boxes: NDArray[np.float64], base: int, decimals: int | None) -> list[str]:
-    """Return the lines of a file of boxes (n, 4), 0-based."""
+    """Return the lines of a file of boxes (n, 4), 0-based; one that is not there is 0,0,0,0."""
     shifted = boxes + np.array([base, base, 0, 0])
     # no toolkit reads NaN, and none finds an overlap with an empty box
     return [box_line(b, decimals) if np.isfinite(b).all() else "0,0,0,0" for b in shifted]

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from socl_pipeline.benchmarks.track_table import runs_of
 from socl_pipeline.benchmarks.tracks import TRACKED, Run
 from socl_pipeline.errors import InputError
 
@@ -18,18 +19,7 @@ def read_runs(path: Path) -> dict[str, list[Run]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: not built yet; run `socl track`")
-    table = pq.read_table(path)
-    names = table["sequence"].combine_chunks().dictionary_encode()
-    sequences = names.indices.to_numpy()
-    repetitions = table["repetition"].to_numpy()
-    boxes = np.stack([table[c].to_numpy() for c in "xywh"], axis=1)
-    seconds, states = table["seconds"].to_numpy(), table["state"].to_numpy()
-    ends = np.flatnonzero(np.diff(sequences) | np.diff(repetitions)) + 1
-    runs: dict[str, list[Run]] = {}
-    for rows in np.split(np.arange(len(sequences)), ends):
-        name = names.dictionary[int(sequences[rows[0]])].as_py()
-        runs.setdefault(name, []).append(Run(boxes[rows], seconds[rows], states[rows]))
-    return runs
+    return runs_of(pq.read_table(path))
 
 
 def table_of(runs: Mapping[str, Sequence[Run]], schema: pa.Schema) -> pa.Table:

@@ -47,10 +47,13 @@ def read_trajectory(path: Path, frames: int, base: int) -> Run:
 
 
 def bounding_box(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the upright box x, y, w, h (4,) around corners x, y, x, y... (2 k,)."""
+    """Return the upright box x, y, w, h (4,) around corners x, y, x, y... (2 k,).
+
+    Corners are the centres of pixels, of which the box covers those of both ends.
+    """
     points = corners.reshape(-1, 2)
     low, high = points.min(axis=0), points.max(axis=0)
-    return np.concatenate([low, high - low])
+    return np.concatenate([low, high - low + 1])
 
 
 def trajectory_lines(run: Run, base: int, decimals: int | None) -> list[str]:
