@@ -20,13 +20,13 @@ def results() -> None:
     """Result files of other toolkits, and archives for evaluation servers."""
 
 
-def _options(*wanted: str, required: bool = True) -> Callable[..., Any]:
+def _options(*wanted: str) -> Callable[..., Any]:
     """Add --config, --results and a name for each wildcard that is wanted."""
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(wanted):
             text = f"Name of the {name} in the config."
-            function = click.option(f"--{name}", required=required, help=text)(function)
+            function = click.option(f"--{name}", required=True, help=text)(function)
         for flags, default, text in (
             (("--results",), "results", "Where artifacts are published."),
             (("--config", "-c"), "config/demo.yaml", "Config file (YAML)."),
@@ -108,10 +108,18 @@ def _frames(config: Config, benchmark: str) -> dict[str, int]:
 
 
 @results.command("vot-ini")
-@_options("dataset", "tracker")
-def vot_ini(config: Path, results: Path, dataset: str, tracker: str) -> None:
+@_options("tracker")
+@click.option("--dataset", help="That the tracker's model was trained on, if it has one.")
+@click.option(
+    "--base",
+    type=click.IntRange(0, 1),
+    default=0,
+    show_default=True,
+    help="What the sequences' files count pixels from; 1 in VOT2013 to VOT2019.",
+)
+def vot_ini(config: Path, results: Path, tracker: str, dataset: str | None, base: int) -> None:
     """Print the section of the VOT toolkit's trackers.ini that runs one of our trackers."""
     from socl_pipeline.toolkits.vot import ini_section
 
     load_config(config).tracker(tracker)  # an unknown one is an InputError
-    click.echo(ini_section(config, tracker, dataset, results), nl=False)
+    click.echo(ini_section(config, tracker, dataset, results, base), nl=False)
