@@ -111,7 +111,7 @@ def _refuse_lost(name: str, run: Run) -> None:
 
 def _check_got10k(texts: Mapping[str, str], expected: Expected | None) -> Iterator[str]:
     """Yield what is wrong: NAME/NAME_001.txt (and _002, _003) and NAME/NAME_time.txt."""
-    names = [f"GOT-10k_Test_{i:06d}" for i in range(1, 181)]
+    names = [f"GOT-10k_Test_{i:06d}" for i in range(1, SERVERS["got10k"].sequences + 1)]
     unknown = sorted(set(expected or ()) - set(names))
     if unknown:
         yield f"{unknown[0]}: not a sequence of its test set ({names[0]} to {names[-1]})"
@@ -145,8 +145,9 @@ def _check_trackingnet(texts: Mapping[str, str], expected: Expected | None) -> I
         yield f"{nested[0]}: in a folder; expected NAME.txt in the archive's root"
         return
     yield from (f"{path}: not expected" for path in texts if not path.endswith(".txt"))
-    if expected is None and len(found) != SERVERS["trackingnet"].sequences:
-        yield f"{len(found)} sequences; its test set has 511"
+    wanted = SERVERS["trackingnet"].sequences
+    if expected is None and len(found) != wanted:
+        yield f"{len(found)} sequences; its test set has {wanted}"
     for name in sorted(set(expected or found) | found):
         if name not in found:
             yield f"{name}.txt: missing"
