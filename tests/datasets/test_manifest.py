@@ -30,8 +30,8 @@ def test_shipped_manifests_are_valid(path):
     manifest = load_manifest(path)
     assert manifest.name == path.stem
     assert manifest.licence
-    needed = {"got10k": manifest.splits, "otb": manifest.sequences, "clips": manifest.clicks}
-    assert needed[manifest.layout]
+    needed = {"clips": manifest.clicks, "got10k": manifest.splits, "trackingnet": manifest.splits}
+    assert needed.get(manifest.layout, manifest.sequences)
 
 
 def test_defaults_of_the_layouts(write):
@@ -43,6 +43,11 @@ def test_defaults_of_the_layouts(write):
     assert manifest.sequences["S"].groundtruth == "groundtruth_rect.txt"
     assert manifest.sequences["S"].digits == 4
     assert manifest.sequences["T"].frames == (3, 9)
+
+
+def test_sequences_may_be_a_list_of_names(write):
+    sequences = load_manifest(write(sequences=["b", "a"])).sequences
+    assert list(sequences) == ["b", "a"] and sequences["a"].frames is None
 
 
 def test_constants_follow_the_protocol(write):
@@ -63,6 +68,7 @@ def test_constants_follow_the_protocol(write):
         ({"protocol": "vot", "constants": {"eao_interval": [9, 2]}}, "expected 1 <= first <= last"),
         ({"protocol": "otb"}, "a.yaml: protocol: input should be 'ope', 'got10k',"),
         ({"constants": 3}, "constants: "),
+        ({"sequences": ["a", "b", "a"]}, "sequences: 'a' is listed twice"),
         ({"splits": {"train": {"folders": "t"}}}, "unknown key 'splits.train.folders': did you"),
         ({"splits": {"train": {}}}, "'splits.train.folder' is missing"),
         ({"sequences": {"S": {"frames": [1]}}}, "sequences.S.frames"),

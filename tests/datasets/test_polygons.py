@@ -14,7 +14,7 @@ def rectangle(x, y, w, h, degrees=0.0):
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = np.array([[-w, -h], [w, -h], [w, h], [-w, h]]) / 2 @ turn.T
-    return (corners + [x + w / 2, y + h / 2]).reshape(1, 8)
+    return (corners + np.array([x + w / 2, y + h / 2])).reshape(1, 8)
 
 
 @given(places, places, sides, sides)
