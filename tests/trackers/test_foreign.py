@@ -1,6 +1,7 @@
 """Trackers of kind results: a foreign tracker's files are scored beside ours."""
 
 import json
+import zipfile
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -125,7 +126,7 @@ def test_result_files_cannot_run(foreign, raw_config):
     with pytest.raises(InputError, match="its boxes are in files"):
         build_tracker(job().config.tracker("theirs"), None)
     raw_config["pseudo_boxes"] = {"x": {"kind": "track", "tracker": "theirs"}}
-    with pytest.raises(InputError, match="pseudo_boxes.x.tracker: 'theirs' is of kind results"):
+    with pytest.raises(InputError, match=r"pseudo_boxes.x.tracker: 'theirs' is of kind results"):
         validate_config(raw_config, "test")
 
 
@@ -148,3 +149,14 @@ def test_what_is_exported_is_read_again(foreign, raw_config, tmp_path):
     with pytest.raises(InputError, match="2 sequences; its test set has 180"):
         results("submit", "--server", "got10k", "--output", tmp_path / "x.zip")
     assert not (tmp_path / "x.zip").exists()
+
+
+def test_an_archive_is_checked_with_the_frames_of_a_benchmark(raw_config, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(raw_config))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.txt", "1,2,3,4")
+    words = ["results", "check", tmp_path / "x.zip", "--server", "trackingnet"]
+    for more, what in (([], "1 sequences"), (["--benchmark", "val", "-c", config], "2 sequences")):
+        with pytest.raises(InputError, match=f"{what}; its test set has 511"):
+            CliRunner().invoke(cli, [str(w) for w in (*words, *more)], catch_exceptions=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.settings import PythonTrackerSettings
+from socl_pipeline.settings import Config, PythonTrackerSettings, validate_config
 from socl_pipeline.trackers.build import build_tracker
 from socl_pipeline.trackers.run import run_sequence
 from socl_pipeline.trackers.user import digest_code
@@ -83,6 +83,8 @@ def test_a_users_class_runs_as_ours(settings):
 
 def test_a_class_of_the_got10k_toolkit_runs_as_it_is(settings):
     assert boxes(settings("Theirs"))[2].tolist() == [9, 6, 7, 8]
+    assert build_tracker(settings("Theirs"), None).deterministic
+    assert not build_tracker(settings("Mine"), None).deterministic
 
 
 def test_a_class_that_counts_from_1_is_told_and_read_so(settings):
@@ -153,3 +155,51 @@ def test_all_modules_of_a_package_are_digested(tmp_path):
     before = digest_code(entry)
     (package.parent / "other.py").write_text("x = 1\n")
     assert digest_code(entry) != before
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch, request):
+    """A module that Python finds, with the classes above; its name and file."""
+    name = f"user_{abs(hash(request.node.nodeid))}"
+    path = tmp_path / f"{name}.py"
+    path.write_text(PLAIN.replace("(40, 60, 3)", "(120, 160, 3)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    return name, path
+
+
+def test_one_line_of_config_runs_a_class_through_the_stages(raw_config, make_job, module):
+    name, path = module
+    raw_config["trackers"] = {"mine": f"{name}:Mine"}
+
+    def job(stage="track"):
+        return make_job(stage, raw=raw_config, tracker="mine")
+
+    summary = job().execute()
+    assert summary.stats["sequences"] == 2
+    assert set(job("scores").execute().stats["auc"]) == {"mine"}
+    before, fingerprint = job().recipe.key, job().fingerprint
+    path.write_text(path.read_text() + "# edited\n")
+    assert job().recipe.key != before and job().fingerprint != fingerprint
+
+
+def test_the_short_form_is_kind_python(raw_config):
+    raw_config["trackers"]["mine"] = "my.module:MyTracker"
+    config = validate_config(raw_config, "test")
+    assert config.tracker("mine").class_ == "my.module:MyTracker"
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ("my_module", r"trackers.mine.class: expected package.module:Class \(found 'my_module'\)"),
+        ({"kind": "python"}, "'trackers.mine.class' is missing"),
+        ({"kind": "python", "class": "a:B", "clas": 1}, "did you mean 'class'"),
+        ({"kind": "results", "format": "otb"}, "'trackers.mine.folder' is missing"),
+        ({"kind": "results", "folder": "x", "format": "mat"}, "trackers.mine.format: .*'otb'"),
+    ],
+)
+def test_what_is_wrong_with_an_entry(raw_config, entry, what):
+    raw_config["trackers"]["mine"] = entry
+    with pytest.raises(InputError, match=what):
+        validate_config(raw_config, "test")

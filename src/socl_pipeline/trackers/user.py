@@ -22,6 +22,7 @@ from socl_pipeline.settings import PythonTrackerSettings, expand
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 
 METHODS = ("init", "update")
+DETERMINISTIC = ("deterministic", "is_deterministic")  # ours, the GOT-10k toolkit's
 TOOLKIT_ATTRIBUTES = ("name", "is_deterministic", "track")  # of got10k.trackers.Tracker
 
 
@@ -61,6 +62,12 @@ class UserTracker:
         if np.isfinite(box).all():
             self._box = box
         return box
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the user's tracker says so, in `deterministic` or `is_deterministic`."""
+        said = (getattr(self._tracker, name, False) for name in DETERMINISTIC)
+        return any(map(bool, said))
 
     @property
     def confidence(self) -> float:

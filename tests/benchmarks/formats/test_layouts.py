@@ -12,6 +12,7 @@ from socl_pipeline.benchmarks.tracks import FAILED, INITIALISED, SKIPPED, TRACKE
 from socl_pipeline.errors import InputError
 
 NAN = np.nan
+SHIFT = np.array([1, 1, 0, 0])
 BOXES = np.array([[10.25, 20.5, 30, 40], [11.0625, -0.00001, 30.5, 39.75], [12, 22, 31, 41]])
 
 
@@ -82,7 +83,7 @@ def test_written_again_a_file_does_not_change(tmp_path):
 
 @pytest.mark.parametrize("separator", [",", "\t", " ", ", ", ";"])
 def test_all_separators_of_matlab_and_python_are_read(tmp_path, separator):
-    rows = [separator.join(str(v) for v in row) for row in (BOXES + [1, 1, 0, 0]).tolist()]
+    rows = [separator.join(str(v) for v in row) for row in (BOXES + SHIFT).tolist()]
     (tmp_path / "Deer.txt").write_text("\n".join(rows) + "\n\n")
     found = folder(tmp_path, "otb").read("Deer", 3)[0]
     np.testing.assert_allclose(found.boxes, BOXES)
@@ -125,7 +126,7 @@ def test_trackers_run_on_where_lasots_truth_ends(tmp_path):
         (tmp_path / f"{name}.txt").write_text("1,2,3,4\n" * 5)
     results = folder(tmp_path, "lasot", "lasot")
     assert len(results.read("monkey-17", 3)[0].boxes) == 3
-    with pytest.raises(InputError, match="monkey-3.txt: 5 lines for the 3 frames"):
+    with pytest.raises(InputError, match=r"monkey-3.txt: 5 lines for the 3 frames"):
         results.read("monkey-3", 3)
 
 
@@ -151,7 +152,7 @@ def test_vots_codes(tmp_path, name):
 
 
 def test_other_formats_cannot_say_that_a_tracker_was_restarted(tmp_path):
-    with pytest.raises(InputError, match="restarted .* take format vot or pysot"):
+    with pytest.raises(InputError, match=r"restarted .* take format vot or pysot"):
         folder(tmp_path, "otb").write("ants", [VOT])
 
 
@@ -216,7 +217,7 @@ def test_bad_times_are_named(tmp_path, text):
     results = folder(tmp_path, "got10k")
     results.write("s", [one_pass(BOXES[:2])])
     (tmp_path / "s" / "s_time.txt").write_text(text)
-    with pytest.raises(InputError, match="s_time.txt"):
+    with pytest.raises(InputError, match=r"s_time.txt"):
         results.read("s", 2)
 
 

@@ -21,7 +21,8 @@ STATES = np.array([INITIALISED, TRACKED, TRACKED], np.int8)
 
 
 def one_pass(offset=0.0):
-    boxes = np.array([[1, 2, 30, 40], [2, 3, 30, 40], [3, 4, 30, 41]]) + [offset, 0, 0, 0]
+    boxes = np.array([[1.0, 2, 30, 40], [2, 3, 30, 40], [3, 4, 30, 41]])
+    boxes[:, 0] += offset
     return Run(boxes, np.full(FRAMES, 0.01), STATES)
 
 

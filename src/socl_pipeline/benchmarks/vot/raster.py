@@ -50,7 +50,9 @@ def overlaps(
     if len(a) != len(b):
         raise InputError(f"{len(a)} regions to compare with {len(b)}: give as many of both")
     right, bottom = last_pixel
-    return np.asarray(_overlaps(a, b, float(right), float(bottom), get_args(RasterRule).index(rule)))
+    return np.asarray(
+        _overlaps(a, b, float(right), float(bottom), get_args(RasterRule).index(rule))
+    )
 
 
 def _corners(regions: ArrayLike, rule: RasterRule) -> Float:
