@@ -23,9 +23,8 @@ def video(demo):
 
 @pytest.mark.parametrize("base", [0, 1])
 def test_its_loop_gives_the_boxes_of_our_own(video, base):
-    own, _ = run_sequence(
-        OpenCVTracker("kcf"), (read_image(p) for p in video.frames), video.boxes[0]
-    )
+    frames = [read_image(path) for path in video.frames]
+    own, _ = run_sequence(OpenCVTracker("kcf"), frames, video.boxes[0])
     tracker = as_tracker(OpenCVTracker("kcf"), "kcf", base=base)
     assert (tracker.name, tracker.is_deterministic) == ("kcf", True)
     first = video.boxes[0] + [base, base, 0, 0]

@@ -1,5 +1,7 @@
 """Trackers of kind python: a user's class, found, checked and run as one of ours."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,12 @@ class Theirs(Base):
         self.box = self.box + [2, 0, 0, 0]
         return self.box + [1, 1, 0, 0]
 """
+
+
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch):
+    """What a test puts on Python's path leaves it with the test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 @pytest.fixture

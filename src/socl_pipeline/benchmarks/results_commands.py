@@ -57,7 +57,7 @@ def export(
     runs = read_runs(job.output)
     for name, found in runs.items():
         folder.write(name, found)
-    lost = {name: sum(map(lost_frames, found)) for name, found in runs.items()}
+    lost = {n: sum(lost_frames(r, folder.resets) for r in found) for n, found in runs.items()}
     click.echo(f"{output}: {len(runs)} sequences", err=True)
     if any(lost.values()):
         broken = [name for name, frames in lost.items() if frames]

@@ -1,5 +1,6 @@
 """Reads the tables that stage `track` writes."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,6 +68,14 @@ def runs_of(table: pa.Table) -> dict[str, list[Run]]:
             run = Run(boxes[begin:end], seconds[begin:end], states[begin:end])
             runs.setdefault(name, []).append(run)
     return runs
+
+
+def digest_tracks(table: pa.Table) -> str:
+    """Return a hash of boxes and states; the clock is not part of the result."""
+    digest = hashlib.sha256("\n".join(table["sequence"].unique().to_pylist()).encode())
+    for column in ("repetition", "state", *"xywh"):
+        digest.update(table[column].to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _column(table: pa.Table, name: str, default: int) -> NDArray[np.int8]:

@@ -5,7 +5,7 @@ The same table drives the command line, the fingerprints that Snakemake watches 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -39,6 +39,7 @@ from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
 from socl_pipeline.trackers.foreign import digest_results, foreign_results
+from socl_pipeline.trackers.running import running_of
 from socl_pipeline.trackers.user import digest_code
 
 Names = Mapping[str, str]
@@ -309,6 +310,13 @@ def _track_params(config: Config, names: Names) -> dict[str, Any]:
     return config.tracker(names["tracker"]).model_dump(mode="json", exclude=free)
 
 
+def _run_params(config: Config, names: Names) -> dict[str, Any]:
+    """Return what decides a tracker's runs over a benchmark: itself, and how it is run."""
+    settings = config.benchmark(names["benchmark"])
+    running = running_of(settings, load_manifest(settings.manifest))
+    return _track_params(config, names) | {"running": asdict(running)}
+
+
 def _track_inputs(config: Config, names: Names) -> dict[str, Target]:
     model = getattr(config.tracker(names["tracker"]), "model", None)
     return {"model": Target.of("train", **{**names, "model": model})} if model else {}
@@ -534,12 +542,12 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="track",
-            version=2,
+            version=3,
             function="socl_pipeline.trackers.track:run",
             names=("dataset", "benchmark", "tracker"),
             output="{dataset}/tracks/{benchmark}/{tracker}.parquet",
             payload="tracks.parquet",
-            params=_track_params,
+            params=_run_params,
             inputs=_track_inputs,
             files=lambda job: (
                 {"annotations": job.benchmark.digest()} | _track_files(job.config, job.names)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from socl_pipeline.benchmarks.formats.layouts import ResultFolder, format_of
 from socl_pipeline.benchmarks.formats.tracks import table_of
+from socl_pipeline.benchmarks.track_table import digest_tracks
 from socl_pipeline.benchmarks.tracks import MISSING, Run
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.datasets.readers import Dataset
@@ -105,5 +106,6 @@ def convert(job: "Job", path: Path, schema: pa.Schema) -> dict[str, Any]:
     metadata = job.recipe.metadata() | {MISSING.decode(): json.dumps(missing)}
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
-    stats = {"sequences": len(runs), "frames": table.num_rows}
+    stats: dict[str, Any] = {"sequences": len(runs), "frames": table.num_rows}
+    stats["digest"] = digest_tracks(table)
     return stats | ({"missing": missing} if missing else {})

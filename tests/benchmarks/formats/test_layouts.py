@@ -152,7 +152,7 @@ def test_vots_codes(tmp_path, name):
 
 
 def test_other_formats_cannot_say_that_a_tracker_was_restarted(tmp_path):
-    with pytest.raises(InputError, match=r"restarted .* take format vot or pysot"):
+    with pytest.raises(InputError, match=r"run with restarts .* take format vot or pysot"):
         folder(tmp_path, "otb").write("ants", [VOT])
 
 

@@ -21,7 +21,7 @@ from socl_pipeline.benchmarks.formats.text import (
     time_lines,
 )
 from socl_pipeline.benchmarks.formats.vot import read_trajectory, trajectory_lines
-from socl_pipeline.benchmarks.tracks import FAILED, INITIALISED, SKIPPED, TRACKED, Run
+from socl_pipeline.benchmarks.tracks import INITIALISED, SKIPPED, TRACKED, Run
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.settings.trackers import FormatName
@@ -130,7 +130,7 @@ class ResultFolder:
         if form.shape == "vot":
             pieces = [trajectory_lines(run, form.base, form.decimals) for run in kept]
         else:
-            _refuse_restarts(form.name, name, kept)
+            self._refuse_restarts(name, kept)
             pieces = [box_lines(run.boxes, form.base, form.decimals) for run in kept]
         texts = {self._path(name, i): _joined(lines) for i, lines in enumerate(pieces, start=1)}
         if form.times and not any(np.isnan(run.seconds).all() for run in kept):
@@ -210,6 +210,13 @@ class ResultFolder:
     def _boxes(self, path: Path, name: str, frames: int) -> NDArray[np.float64]:
         return read_boxes(path, frames, self.format.base, run_on=name in RUN_ON)
 
+    def _refuse_restarts(self, name: str, runs: Sequence[Run]) -> None:
+        if self.resets or any((run.states == SKIPPED).any() for run in runs):
+            raise InputError(
+                f"sequence {name}: the tracker was run with restarts (VOT's protocol), which files "
+                f"of format {self.format.name} cannot say; take format vot or pysot"
+            )
+
     def _read_seconds(self, files: list[Path], frames: int) -> NDArray[np.float64]:
         """Return the seconds (repetitions, frames); NaN where unknown."""
         name = files[0].stem if self.format.shape == "flat" else files[0].parent.name
@@ -241,19 +248,6 @@ def _one_pass(boxes: NDArray[np.float64]) -> Run:
     states = np.full(len(boxes), TRACKED, np.int8)
     states[:1] = INITIALISED
     return Run(boxes, np.full(len(boxes), np.nan), states)
-
-
-def restarted(run: Run) -> bool:
-    """Return whether the tracker failed and was started again (VOT's reset protocol)."""
-    return bool(np.isin(run.states, (FAILED, SKIPPED)).any())
-
-
-def _refuse_restarts(form: str, name: str, runs: Sequence[Run]) -> None:
-    if any(restarted(run) for run in runs):
-        raise InputError(
-            f"sequence {name}: the tracker was restarted (VOT's protocol), which files of format "
-            f"{form} cannot say; take format vot or pysot"
-        )
 
 
 def _plain(name: str) -> str:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from socl_pipeline.benchmarks.track_table import runs_of
-from socl_pipeline.benchmarks.tracks import TRACKED, Run
+from socl_pipeline.benchmarks.tracks import FAILED, TRACKED, Run
 from socl_pipeline.errors import InputError
 
 
@@ -36,9 +36,13 @@ def table_of(runs: Mapping[str, Sequence[Run]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def lost_frames(run: Run) -> int:
-    """Return how many frames should have a box and have none: those after a crash."""
-    return int(((run.states == TRACKED) & ~np.isfinite(run.boxes).all(axis=1)).sum())
+def lost_frames(run: Run, resets: bool) -> int:
+    """Return how many frames should have a box and have none: those from a crash on.
+
+    resets: whether a failure is none (VOT's protocol).
+    """
+    asked = (TRACKED,) if resets else (TRACKED, FAILED)
+    return int((np.isin(run.states, asked) & ~np.isfinite(run.boxes).all(axis=1)).sum())
 
 
 def _column(pieces: list[np.ndarray]) -> np.ndarray:
