@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from socl_pipeline import __version__
+from socl_pipeline.benchmarks.results_commands import results as results_group
 from socl_pipeline.datasets.commands import benchmarks
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import TRANSIENT
@@ -162,6 +163,7 @@ def _stage_command(stage: Stage) -> click.Command:
 for _stage in STAGES.values():
     cli.add_command(_stage_command(_stage))
 cli.add_command(benchmarks)
+cli.add_command(results_group)
 
 
 @cli.command("demo-data")

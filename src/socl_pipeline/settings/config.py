@@ -83,7 +83,11 @@ class Config(Section):
             if tracker_name := getattr(boxes, "tracker", None):
                 key = f"pseudo_boxes.{name}.tracker"
                 self._refer(key, "tracker", split_name(tracker_name)[0], self.trackers)
-                self.tracker(tracker_name)
+                if self.tracker(tracker_name).kind == "results":
+                    raise ValueError(
+                        f"{key}: {tracker_name!r} is of kind results, whose boxes are in files: it "
+                        "cannot be run"
+                    )
         control = self.box_quality.control
         self._refer("box_quality.control", "entry of pseudo_boxes", control, self.pseudo_boxes)
         given = self.tables

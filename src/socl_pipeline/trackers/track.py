@@ -5,7 +5,6 @@ all its runs are done: a killed stage repeats only the runs that were under way.
 crashes on a sequence has no boxes there from the crash on; the stage goes on, and says so.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from socl_pipeline.benchmarks.track_table import read_tracks
+from socl_pipeline.benchmarks.track_table import digest_tracks, read_tracks
 from socl_pipeline.benchmarks.tracks import CRASHED, Run
 from socl_pipeline.benchmarks.vot.regions import truth_regions
 from socl_pipeline.datasets.images import read_image
@@ -30,9 +29,10 @@ from socl_pipeline.pipeline.artifact import atomic_path, scratch_folder
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
 from socl_pipeline.pipeline.stages import Job
-from socl_pipeline.settings import AnyTrackerSettings
+from socl_pipeline.settings import AnyTrackerSettings, ResultsTrackerSettings
 from socl_pipeline.trackers.base import Image, Tracker
 from socl_pipeline.trackers.build import build_tracker
+from socl_pipeline.trackers.foreign import convert
 from socl_pipeline.trackers.repetitions import is_deterministic, repeat, seed_generators
 from socl_pipeline.trackers.run import Pass, run_once, run_with_restarts
 from socl_pipeline.trackers.running import Running, running_of
@@ -84,6 +84,8 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
 
     Raises InputError for bad data, and if the tracker crashes on every sequence.
     """
+    if isinstance(job.config.tracker(job.names["tracker"]), ResultsTrackerSettings):
+        return convert(job, path, SCHEMA)
     tasks = _tasks(job, scratch_folder(path))
     missing = [t for t in tasks if not t.output.exists()]
     with Progress("track", len(tasks), "sequences", len(tasks) - len(missing)) as progress:
@@ -95,7 +97,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
     names = [t.name for t in tasks]
-    stats = {"sequences": len(names), "frames": table.num_rows, "digest": _digest(names, table)}
+    stats = {"sequences": len(names), "frames": table.num_rows, "digest": digest_tracks(table)}
     return stats | ({"crashed": crashed} if crashed else {})
 
 
@@ -134,14 +136,6 @@ def _crashes(tracker: str, tasks: Sequence[_Sequence]) -> dict[str, str]:
     for name, sentence in crashed.items():
         logger.warning("%s crashed on %s: %s", tracker, name, sentence)
     return crashed
-
-
-def _digest(names: Sequence[str], table: pa.Table) -> str:
-    """Return a hash of boxes and states; the clock is not part of the result."""
-    digest = hashlib.sha256("\n".join(names).encode())
-    for column in ("repetition", "state", *"xywh"):
-        digest.update(table[column].to_numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _track(task: _Sequence) -> int:
