@@ -16,8 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.trackers.base import Box, Image, Tracker
 
-COUNTED_FROM_1 = ("OTB", "UAV123", "LaSOT")  # benchmarks whose boxes the toolkit hands on as such
-
 
 class ToolkitTracker:
     """A tracker of ours as the GOT-10k toolkit runs it.
@@ -82,7 +80,7 @@ def as_tracker(
 
     tracker: any of ours, or the config file that names it; `where` is then the `dataset` that its
     model was trained on and the folder of `results`, as `configured_tracker` takes them. base: 1
-    for benchmarks whose files count pixels from 1 (`COUNTED_FROM_1`).
+    for benchmarks whose files count pixels from 1: OTB, UAV123, LaSOT.
     Raises InputError if the config has no such tracker, or its model is not built.
     """
     if isinstance(tracker, str | Path):

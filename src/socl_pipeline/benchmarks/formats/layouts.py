@@ -97,7 +97,7 @@ class ResultFolder:
         Toolkits write the names of OTB's targets in several ways (Jogging.1, Jogging-1,
         jogging_1): a name that differs only so is found, too.
         """
-        written = self._names.get(name) or self._alike.get(_plain(name))
+        written = name if name in self._names else self._alike.get(_plain(name))
         return self._repetitions(written) if written else []
 
     def read(self, name: str, frames: int) -> list[Run]:
@@ -147,9 +147,9 @@ class ResultFolder:
             raise InputError(
                 f"{self.folder}: no such folder of results, though the config names it"
             )
-        found = [path for name in self._names.values() for path in self._repetitions(name)]
-        times = [p for name in self._names.values() for p in self._time_files(name)]
-        return sorted({*found, *times})
+        boxes = (path for name in self._names for path in self._repetitions(name))
+        times = (path for name in self._names for path in self._time_files(name))
+        return sorted({*boxes, *times})
 
     @property
     def _below(self) -> Path:
@@ -162,15 +162,15 @@ class ResultFolder:
         return "baseline" if self.resets else "unsupervised"
 
     @cached_property
-    def _names(self) -> dict[str, str]:
-        """The sequences that have files."""
+    def _names(self) -> tuple[str, ...]:
+        """The sequences that have files; the folder is looked through once."""
         if not self._below.is_dir():
-            return {}
+            return ()
         if self.format.shape == "flat":
             found = (p.stem for p in self._below.glob("*.txt"))
         else:
             found = (p.name for p in self._below.iterdir() if p.is_dir())
-        return {name: name for name in sorted(found)}
+        return tuple(sorted(found))
 
     @cached_property
     def _alike(self) -> dict[str, str]:
