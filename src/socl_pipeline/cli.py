@@ -10,6 +10,7 @@ import click
 
 from socl_pipeline import __version__
 from socl_pipeline.annotation.cost_command import cost
+from socl_pipeline.benchmarks.results_commands import results as results_group
 from socl_pipeline.datasets.commands import benchmarks
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import TRANSIENT
@@ -164,6 +165,7 @@ for _stage in STAGES.values():
     cli.add_command(_stage_command(_stage))
 cli.add_command(benchmarks)
 cli.add_command(cost)
+cli.add_command(results_group)
 
 
 @cli.command("demo-data")

@@ -37,7 +37,9 @@ METRICS: dict[str, Metric] = {
     "sr_75": Metric("SR0.75"),
     "eao": Metric("EAO"),
     "accuracy": Metric("A"),
-    "robustness": Metric("R", "failures", higher=False),
+    "robustness": Metric("R", "failures per 100 frames", higher=False),
+    "failures": Metric("failures", "failures", higher=False),
+    "reliability": Metric("reliability"),
 }
 """Every figure of every protocol; each is a column of the scores table."""
 
@@ -122,6 +124,12 @@ PROTOCOLS: dict[str, Protocol] = {
             headline=("auc", "precision", "norm_precision"),
             conventions=("official", "strict"),
             function="socl_pipeline.benchmarks.trackingnet:score",
+        ),
+        Protocol(
+            name="vot",
+            headline=("eao", "accuracy", "robustness"),
+            conventions=("official", "legacy", "pysot", "toolkit"),
+            function="socl_pipeline.benchmarks.vot.scoring:score",
         ),
     )
 }

@@ -1,5 +1,6 @@
 """Reads the tables that stage `track` writes."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     metadata = table.schema.metadata or {}
     crashed: dict[str, str] = json.loads(metadata.get(CRASHED, "{}"))
     missing = tuple(n for n in json.loads(metadata.get(MISSING, "[]")) if n in frames)
-    runs = _runs(table)
+    runs = runs_of(table)
     tracks = {}
     for name, length in frames.items():
         if name in missing:
@@ -49,8 +50,11 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     return Tracks(tracks, missing)
 
 
-def _runs(table: pa.Table) -> dict[str, list[Run]]:
-    """Return the passes over each sequence; rows of one stand together, in the order of frames."""
+def runs_of(table: pa.Table) -> dict[str, list[Run]]:
+    """Return the passes over each sequence of a table of tracks.
+
+    Rows of one stand together, in the order of frames.
+    """
     names = table["sequence"].combine_chunks().dictionary_encode()
     sequences = names.indices.to_numpy()
     repetitions = _column(table, "repetition", 0)
@@ -64,6 +68,14 @@ def _runs(table: pa.Table) -> dict[str, list[Run]]:
             run = Run(boxes[begin:end], seconds[begin:end], states[begin:end])
             runs.setdefault(name, []).append(run)
     return runs
+
+
+def digest_tracks(table: pa.Table) -> str:
+    """Return a hash of boxes and states; the clock is not part of the result."""
+    digest = hashlib.sha256("\n".join(table["sequence"].unique().to_pylist()).encode())
+    for column in ("repetition", "state", *"xywh"):
+        digest.update(table[column].to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _column(table: pa.Table, name: str, default: int) -> NDArray[np.int8]:

@@ -5,7 +5,7 @@ The same table drives the command line, the fingerprints that Snakemake watches 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -30,6 +30,8 @@ from socl_pipeline.settings import (
     Config,
     DatasetSettings,
     OnBadFrame,
+    PythonTrackerSettings,
+    ResultsTrackerSettings,
     TrackedBoxSettings,
 )
 from socl_pipeline.settings.derived import (
@@ -44,6 +46,9 @@ from socl_pipeline.tables.cells import table_benchmarks, table_cells
 from socl_pipeline.tables.missing import missing
 from socl_pipeline.top.objectness.data import objectness_file
 from socl_pipeline.top.priors import prior_source
+from socl_pipeline.trackers.foreign import digest_results, foreign_results
+from socl_pipeline.trackers.running import running_of
+from socl_pipeline.trackers.user import digest_code
 
 Names = Mapping[str, str]
 
@@ -340,8 +345,15 @@ def _train_inputs(config: Config, names: Names) -> dict[str, Target]:
 
 
 def _track_params(config: Config, names: Names) -> dict[str, Any]:
-    free = {"device", "model", "weights"}
+    free = {"device", "model", "weights", "folder", "path"}  # what is in the latter two counts
     return config.tracker(names["tracker"]).model_dump(mode="json", exclude=free)
+
+
+def _run_params(config: Config, names: Names) -> dict[str, Any]:
+    """Return what decides a tracker's runs over a benchmark: itself, and how it is run."""
+    settings = config.benchmark(names["benchmark"])
+    running = running_of(settings, load_manifest(settings.manifest))
+    return _track_params(config, names) | {"running": asdict(running)}
 
 
 def _track_inputs(config: Config, names: Names) -> dict[str, Target]:
@@ -383,7 +395,9 @@ def _pseudo_box_inputs(config: Config, names: Names) -> dict[str, Target]:
 
 def _pseudo_box_weights(config: Config, names: Names) -> dict[str, str]:
     entry = config.boxes(names["boxes"])
-    return _weights(config.tracker(entry.tracker)) if isinstance(entry, TrackedBoxSettings) else {}
+    return (
+        _own_files(config.tracker(entry.tracker)) if isinstance(entry, TrackedBoxSettings) else {}
+    )
 
 
 def _box_quality_inputs(config: Config, names: Names) -> dict[str, Target]:
@@ -497,10 +511,26 @@ def _weights(entry: Any) -> dict[str, str]:
     return {"weights": _file(weights) if isinstance(weights, Path) else weights}
 
 
+def _own_files(tracker: Any) -> dict[str, str]:
+    """Return what tells the files that a tracker is made of: its weights, or a user's code."""
+    if isinstance(tracker, PythonTrackerSettings):
+        return {"code": digest_code(tracker)}
+    return _weights(tracker)
+
+
+def _track_files(config: Config, names: Names) -> dict[str, str]:
+    """Return what tells the files behind the tracks on a benchmark, besides the benchmark's."""
+    tracker, benchmark = config.tracker(names["tracker"]), names["benchmark"]
+    if isinstance(tracker, ResultsTrackerSettings):
+        results = foreign_results(tracker, config.benchmark(benchmark), benchmark)
+        return {"results": digest_results(tracker, results)}
+    return _own_files(tracker)
+
+
 def _watched_by_tracks(config: Config, names: Names) -> Any:
-    # a file of weights is some megabytes: Snakemake sees its content change
-    weights = _weights(config.tracker(names["tracker"]))
-    return {"benchmark": _benchmark_entry(config, names), "weights": weights}
+    # some megabytes of weights or results, or a module: Snakemake sees their content change
+    files = _track_files(config, names)
+    return {"benchmark": _benchmark_entry(config, names), "files": files}
 
 
 def _from(stage: str) -> Callable[[Config, Names], dict[str, Target]]:
@@ -576,16 +606,15 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="track",
-            version=2,
+            version=3,
             function="socl_pipeline.trackers.track:run",
             names=("dataset", "benchmark", "tracker"),
             output="{dataset}/tracks/{benchmark}/{tracker}.parquet",
             payload="tracks.parquet",
-            params=_track_params,
+            params=_run_params,
             inputs=_track_inputs,
             files=lambda job: (
-                {"annotations": job.benchmark.digest()}
-                | _weights(job.config.tracker(job.names["tracker"]))
+                {"annotations": job.benchmark.digest()} | _track_files(job.config, job.names)
             ),
             watched=_watched_by_tracks,
             help="Run a tracker over a benchmark.",

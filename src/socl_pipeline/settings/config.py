@@ -87,7 +87,11 @@ class Config(Section):
             if tracker_name := getattr(boxes, "tracker", None):
                 key = f"pseudo_boxes.{name}.tracker"
                 self._refer(key, "tracker", split_name(tracker_name)[0], self.trackers)
-                self.tracker(tracker_name)
+                if self.tracker(tracker_name).kind == "results":
+                    raise ValueError(
+                        f"{key}: {tracker_name!r} is of kind results, whose boxes are in files: it "
+                        "cannot be run"
+                    )
         for model in self.models.values():
             self._refuse_own_boxes(model)
         control = self.box_quality.control

@@ -57,7 +57,8 @@ def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
         return _known_keys(field.annotation, location[1:]) if field else []
     arguments = [a for a in get_args(model) if a is not type(None)]
     if not arguments:
-        return list(model.model_fields) if hasattr(model, "model_fields") else []
+        fields = getattr(model, "model_fields", {})
+        return [field.alias or name for name, field in fields.items()]
     if getattr(model, "__origin__", None) is dict:
         return _known_keys(arguments[1], location[1:])
     kinds = {kind_of(a): a for a in arguments if kind_of(a)}

@@ -1,8 +1,9 @@
 """Named trackers."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from socl_pipeline.settings.eco import EcoSettings
 from socl_pipeline.settings.section import Name, Section
@@ -103,7 +104,74 @@ class TransTTrackerSettings(Section):
         return self
 
 
+FormatName = Literal["otb", "got10k", "trackingnet", "lasot", "vot", "pysot"]
+CLASS_PATTERN = r"^\w+(\.\w+)*:\w+(\.\w+)*$"
+
+
+class ResultsTrackerSettings(Section):
+    """A foreign tracker's result files, scored beside ours (layouts: docs/interchange.md)."""
+
+    kind: Literal["results"]
+    folder: str = Field(
+        description="The tracker's files; ~, $NAME and {benchmark} (its name here) are filled in."
+    )
+    format: FormatName = Field(description="Of the toolkit that wrote them.")
+    base: Literal[0, 1] | None = Field(
+        None, description="What the files count pixels from; none: as the format does."
+    )
+    missing: Literal["fail", "skip"] = Field(
+        "fail", description="A sequence without files stops the stage, or is listed and left out."
+    )
+
+
+class PythonTrackerSettings(Section):
+    """A class of your own: `init(image, box)` and `update(image) -> box`.
+
+    A class of the GOT-10k toolkit (a subclass of its Tracker) will do as it is.
+    """
+
+    # what is dumped has the field's name, and is read again
+    model_config = ConfigDict(populate_by_name=True)
+
+    kind: Literal["python"]
+    class_: str = Field(alias="class", description="package.module:Class")
+    path: str | None = Field(
+        None, description="Folder to import it from; none: where Python looks anyway."
+    )
+    arguments: dict[str, Any] = Field(
+        {}, description="Of the class; of those that name a file, its content counts, too."
+    )
+    base: Literal[0, 1] = Field(
+        0, description="What the class counts pixels from: its first pixel is 0,0 or 1,1."
+    )
+
+    @field_validator("class_")
+    @classmethod
+    def _module_and_class(cls, name: str) -> str:
+        if not re.fullmatch(CLASS_PATTERN, name):
+            raise ValueError("expected package.module:Class")
+        return name
+
+
 AnyTrackerSettings = (
-    SiamFCTrackerSettings | OpenCVTrackerSettings | EcoTrackerSettings | TransTTrackerSettings
+    SiamFCTrackerSettings
+    | OpenCVTrackerSettings
+    | EcoTrackerSettings
+    | TransTTrackerSettings
+    | ResultsTrackerSettings
+    | PythonTrackerSettings
 )
-TrackerSettings = Annotated[AnyTrackerSettings, Field(discriminator="kind")]
+
+
+def _in_full(raw: Any) -> Any:
+    """Return what the short form of a tracker, `module:Class`, stands for."""
+    return {"kind": "python", "class": raw} if isinstance(raw, str) else raw
+
+
+_Kinds = Annotated[AnyTrackerSettings, Field(discriminator="kind")]
+_Short = Annotated[str, Field(pattern=CLASS_PATTERN, description="Short for kind python.")]
+TrackerSettings = Annotated[
+    AnyTrackerSettings,
+    Field(discriminator="kind"),
+    BeforeValidator(_in_full, json_schema_input_type=_Kinds | _Short),
+]

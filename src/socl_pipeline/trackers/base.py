@@ -16,6 +16,9 @@ class Tracker(Protocol):
 
     Images are uint8 RGB (H, W, 3). Boxes are float64 x, y, w, h, 0-based, in edge coordinates:
     a box covers [x, x + w), and the first pixel of the image is [0, 1).
+
+    A class whose runs over the same frames are all the same may say so with an attribute,
+    `deterministic = True`: benchmarks with repetitions then run it once (`trackers.repetitions`).
     """
 
     def init(self, image: Image, box: ArrayLike) -> None:

@@ -17,6 +17,8 @@ from socl_pipeline.settings import (
     AnyTrackerSettings,
     EcoTrackerSettings,
     OpenCVTrackerSettings,
+    PythonTrackerSettings,
+    ResultsTrackerSettings,
     SiamFCTrackerSettings,
     TransTTrackerSettings,
 )
@@ -26,6 +28,7 @@ from socl_pipeline.trackers.eco.eco import Eco
 from socl_pipeline.trackers.opencv import OpenCVTracker
 from socl_pipeline.trackers.siamfc import SiamFC, SiamFCSettings
 from socl_pipeline.trackers.transt import TransTTracker
+from socl_pipeline.trackers.user import load_user_tracker
 from socl_pipeline.transt.checkpoint import Trained, build_network, load_network, load_published
 from socl_pipeline.transt.network import TransTShape
 
@@ -33,9 +36,20 @@ WEIGHTS_FILE = "weights.safetensors"  # in the folder of a trained model
 
 
 def build_tracker(settings: AnyTrackerSettings, model: Path | None) -> Correctable:
-    """Return a tracker; `model` is the folder of its trained model, None where it has none."""
+    """Return a tracker; `model` is the folder of its trained model, None where it has none.
+
+    Raises InputError if it cannot be made: a user's class cannot be imported, or there are only
+    result files of it.
+    """
     if isinstance(settings, OpenCVTrackerSettings):
         return OpenCVTracker(settings.name)
+    if isinstance(settings, PythonTrackerSettings):
+        return load_user_tracker(settings)
+    if isinstance(settings, ResultsTrackerSettings):
+        raise InputError(
+            f"the tracker of {settings.folder} is of kind results: its boxes are in files, it "
+            "cannot be run"
+        )
     device = choose_device(settings.device)
     if isinstance(settings, TransTTrackerSettings):
         trained = _transt(settings, model)

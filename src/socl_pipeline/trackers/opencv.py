@@ -23,6 +23,8 @@ class OpenCVTracker:
     MIL is not offered: it draws from the C library's rand(), which OpenCV has no way to seed.
     """
 
+    deterministic = True
+
     def __init__(self, name: OpenCVName) -> None:
         self.name = name
         self._tracker: Any = None

@@ -123,6 +123,8 @@ class _State:
 class SiamFC:
     """The SiamFC tracker on a copy of a backbone; see `trackers.base.Correctable`."""
 
+    deterministic = True
+
     def __init__(
         self,
         backbone: Backbone,

@@ -37,6 +37,8 @@ class _State:
 class TransTTracker:
     """TransT on a copy of a network; see `trackers.base.Correctable`."""
 
+    deterministic = True
+
     def __init__(
         self,
         trained: Trained,

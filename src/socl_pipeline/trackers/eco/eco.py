@@ -45,6 +45,8 @@ class _State:
 class Eco:
     """The ECO tracker on a copy of a backbone; see `trackers.base.Correctable`."""
 
+    deterministic = True
+
     def __init__(
         self,
         settings: EcoSettings | None = None,

@@ -1,0 +1,1 @@
+"""Result files of other toolkits: reading, writing, and archives for evaluation servers."""

@@ -1,0 +1,1 @@
+"""The VOT challenge: supervised runs with restarts, accuracy, robustness, expected overlap."""

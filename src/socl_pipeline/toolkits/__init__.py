@@ -1,0 +1,1 @@
+"""Our trackers under the interfaces of other toolkits."""
