@@ -39,7 +39,7 @@ def test_a_table_of_ones_own_is_a_target(project):
     folder = project.folder / "results/tiny/tables/own_table"
     assert "| gst |" in (folder / "table.md").read_text()
     assert {p.name for p in folder.iterdir()} == {
-        *("table.md", "table.csv", "cells.csv", "table.png")
+        *("table.md", "table.csv", "cells.csv", "table.png", "table.pdf")
     }
     command = ["socl", "status"]
     status = subprocess.run(
