@@ -10,6 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from socl_pipeline import boxes
 from socl_pipeline.benchmarks import ope
+from socl_pipeline.benchmarks.tracks import Run, Track
+from socl_pipeline.datasets.manifest import Manifest
+from socl_pipeline.datasets.video import Video
 from socl_pipeline.errors import InputError
 
 PERFECT = 20 / 21
@@ -21,6 +24,15 @@ def tracks(min_frames=1, max_frames=12):
     side = st.floats(4, 200)
     box = st.tuples(corner, corner, side, side)
     return st.lists(box, min_size=min_frames, max_size=max_frames).map(np.array)
+
+
+def whole_tracks(min_frames=1, max_frames=12):
+    """Draw tracks whose sums and halves are exact: a tie stays one when they move."""
+    box = st.tuples(
+        st.integers(0, 500), st.integers(0, 500), st.integers(4, 99), st.integers(4, 99)
+    )
+    rows = st.lists(box, min_size=min_frames, max_size=max_frames)
+    return rows.map(lambda r: np.array(r, dtype=float))
 
 
 def fixed_track(frames=10):
@@ -69,9 +81,17 @@ def test_perfect_track_misses_only_the_last_threshold(truth):
     score = ope.score_sequence(truth, truth)
     assert score.auc == pytest.approx(PERFECT)
     assert score.success_curve[-1] == 0
-    assert score.precision == 1
+    assert score.precision == score.norm_precision == 1
     assert score.mean_iou == pytest.approx(1)
     assert score.frames == len(truth)
+
+
+@pytest.mark.parametrize("convention", ope.CONVENTIONS)
+def test_a_perfect_track_is_one_under_every_convention(convention):
+    truth = fixed_track()
+    score = ope.score_sequence(truth, truth, convention=convention)
+    assert score.auc == pytest.approx(PERFECT)
+    assert score.precision == score.norm_precision == 1
 
 
 @given(tracks(min_frames=2), st.floats(0, 60), st.floats(0, 6.28))
@@ -84,13 +104,22 @@ def test_shift_moves_precision(truth, distance, angle):
     assert curve[distance - tolerance > ope.PRECISION_THRESHOLDS] == pytest.approx(first_only)
 
 
-@given(tracks(), st.data(), st.sampled_from([0.25, 0.5, 2.0, 4.0]))
+@given(whole_tracks(), st.data(), st.sampled_from([0.25, 0.5, 2.0, 4.0]))
 def test_success_does_not_depend_on_scale(truth, data, scale):
-    guess = data.draw(tracks(len(truth), len(truth)))
+    guess = data.draw(whole_tracks(len(truth), len(truth)))
     plain = ope.score_sequence(guess, truth)
     scaled = ope.score_sequence(guess * scale, truth * scale)
     np.testing.assert_array_equal(plain.success_curve, scaled.success_curve)
     assert plain.mean_iou == pytest.approx(scaled.mean_iou)
+
+
+@given(whole_tracks(), st.data(), st.integers(0, 300))
+def test_scores_do_not_depend_on_where_in_the_image(truth, data, offset):
+    guess = data.draw(whole_tracks(len(truth), len(truth)))
+    plain = ope.score_sequence(guess, truth)
+    moved = ope.score_sequence(shifted(guess, offset), shifted(truth, offset))
+    np.testing.assert_array_equal(plain.success_curve, moved.success_curve)
+    np.testing.assert_array_equal(plain.precision_curve, moved.precision_curve)
 
 
 @given(tracks(), st.data())
@@ -117,15 +146,28 @@ def test_agrees_with_the_slow_definition(guess, truth):
     np.testing.assert_array_equal(score.precision_curve, precision)
 
 
+def second_frame(guess, target):
+    """Return the share of each threshold that the second of two frames passes."""
+    first = [50, 50, 20, 20]
+    score = ope.score_sequence([first, guess], [first, target])
+    success = 2 * score.success_curve - (ope.SUCCESS_THRESHOLDS < 1)
+    return success, 2 * score.precision_curve - 1, 2 * score.norm_precision_curve - 1
+
+
 def test_thresholds_are_strict_for_success_and_inclusive_for_precision():
-    assert ope.success_curve([0.5])[10] == 0
-    assert ope.success_curve([0.5])[9] == 1
-    assert ope.precision_curve([20.0])[20] == 1
-    assert ope.precision_curve([20.0])[19] == 0
+    success, _, _ = second_frame([10, 10, 20, 20], [10, 10, 40, 20])  # IoU 0.5
+    np.testing.assert_array_equal(success, ope.SUCCESS_THRESHOLDS < 0.5)
+    _, precision, near = second_frame([22, 26, 100, 200], [10, 10, 100, 200])  # 20 px
+    np.testing.assert_array_equal(precision, ope.PRECISION_THRESHOLDS >= 20)
+    np.testing.assert_array_equal(near, ope.NORM_PRECISION_THRESHOLDS > 0.144)
 
 
 def test_thresholds_cannot_be_changed():
-    for thresholds in (ope.SUCCESS_THRESHOLDS, ope.PRECISION_THRESHOLDS):
+    for thresholds in (
+        ope.SUCCESS_THRESHOLDS,
+        ope.PRECISION_THRESHOLDS,
+        ope.NORM_PRECISION_THRESHOLDS,
+    ):
         with pytest.raises(ValueError, match="read-only"):
             thresholds[0] = 1
 
@@ -183,9 +225,10 @@ def test_official_truth_is_positive_in_one_based_numbers(x, valid):
 
 def test_mean_weighs_sequences_equally():
     long, short = fixed_track(30), fixed_track(3)
-    scores = [ope.score_sequence(long, long), ope.score_sequence(shifted(short, 200), short)]
-    mean = ope.mean_score(scores)
-    for name in ("auc", "precision", "mean_iou"):
+    tracks = [long, shifted(short, 200)]
+    scores = [ope.score_sequence(t, b) for t, b in zip(tracks, [long, short], strict=True)]
+    mean = ope.Targets([long, short]).score(tracks).mean()
+    for name in ("auc", "precision", "norm_precision", "mean_iou"):
         assert getattr(mean, name) == pytest.approx(np.mean([getattr(s, name) for s in scores]))
     assert mean.auc == pytest.approx(mean.success_curve.mean())
     assert mean.precision == pytest.approx(mean.precision_curve[20])
@@ -219,14 +262,161 @@ def test_bad_arrays_are_refused(guess, truth, sentence):
 
 
 def test_other_bad_arguments_are_refused():
-    with pytest.raises(InputError, match="use official or drop"):
+    with pytest.raises(InputError, match="use official, got10k, pysot, pytracking or drop"):
         ope.score_sequence(fixed_track(), fixed_track(), convention="other")
-    with pytest.raises(InputError, match="no sequence score"):
-        ope.mean_score([])
-    with pytest.raises(InputError, match="overlaps have shape"):
-        ope.success_curve([])
-    with pytest.raises(InputError, match="centre errors have shape"):
-        ope.precision_curve([[1.0]])
+    with pytest.raises(InputError, match="1 tracks for 2 sequences"):
+        ope.Targets([fixed_track(), fixed_track()]).score([fixed_track()])
+
+
+ABSENT = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1], bool)
+
+
+@pytest.mark.parametrize(
+    ("convention", "frames", "hits", "far"),
+    [
+        ("official", 10, 8, 0),  # in no numerator, in the denominator
+        ("got10k", 10, 10, 2),  # the flag is not read
+        ("pysot", 10, 8, 0),
+        ("pytracking", 10, 8, 0),
+        ("drop", 8, 8, 0),
+    ],
+)
+def test_flagged_frames_count_as_the_convention_says(convention, frames, hits, far):
+    truth = fixed_track(10)
+    targets = ope.Targets([truth], ope.CONVENTIONS[convention], [ABSENT])
+    score = targets.score([truth]).sequence(0)
+    assert score.frames == frames
+    assert score.success_curve[0] == score.precision_curve[0] == pytest.approx(hits / frames)
+    away = np.concatenate([truth[:8], truth[8:] + 500])
+    assert targets.score([away]).sequence(0).success_curve[0] == pytest.approx(
+        (hits - far) / frames
+    )
+
+
+@pytest.mark.parametrize(
+    ("convention", "frames", "success", "precision"),
+    [
+        ("official", 10, 8, 10),
+        ("got10k", 8, 8, 8),
+        ("pysot", 10, 8, 10),
+        ("pytracking", 10, 8, 8),
+        ("drop", 8, 8, 8),
+    ],
+)
+def test_frames_without_truth_count_as_the_convention_says(convention, frames, success, precision):
+    truth = fixed_track(10)
+    truth[4:6] = np.nan
+    score = ope.score_sequence(fixed_track(10), truth, convention=convention)
+    assert score.frames == frames
+    assert score.success_curve[0] == pytest.approx(success / frames)
+    assert score.precision_curve[0] == pytest.approx(precision / frames)
+
+
+def test_pytracking_hits_without_truth_on_uav123():
+    truth = fixed_track(4)
+    truth[2] = np.nan
+    video, track = as_video(truth), Track((as_run(fixed_track(4)),))
+    for name, precision in (("uav123", 1), ("otb100", 3 / 4)):
+        found = ope.score(manifest(name), [video], {"v": track}, "pytracking")
+        assert found.overall.values["precision"] == pytest.approx(precision)
+
+
+def test_pysot_keeps_the_first_prediction_and_what_is_broken():
+    truth = fixed_track(4)
+    guess = truth.copy()
+    guess[0] += 500
+    guess[2] = np.nan
+    score = ope.score_sequence(guess, truth, convention="pysot")
+    assert score.success_curve[0] == score.precision_curve[50] == pytest.approx(2 / 4)
+    assert ope.score_sequence(guess, truth).success_curve[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("box", "success", "precision"),
+    [
+        (
+            [-30, 20, 40, 30],
+            1,
+            0,
+        ),  # sides, and a centre outside: an overlap, and a hit for the rest
+        ([5, 5, 0, 9], 0, 1),
+    ],
+)
+def test_pysot_asks_for_sides_and_centres_apart(box, success, precision):
+    truth = fixed_track(3)
+    truth[1] = box
+    guess = truth.copy()
+    guess[1, 0] += 8
+    score = ope.score_sequence(guess, truth, convention="pysot")
+    assert score.success_curve[0] == pytest.approx((2 + success) / 3)
+    assert score.precision_curve[7] == pytest.approx((3 - precision) / 3)
+
+
+def test_got10k_averages_normalised_precision_over_thresholds():
+    truth = fixed_track(11)
+    guess = shifted(truth, 10.2)  # of a width of 40
+    official, mean = (
+        ope.score_sequence(guess, truth, convention=c) for c in ("official", "got10k")
+    )
+    assert official.norm_precision == pytest.approx(1 / 11)
+    within = 25  # of the 51 thresholds: those from 0.26 on
+    assert mean.norm_precision == pytest.approx((51 + 10 * within) / (11 * 51))
+    np.testing.assert_array_equal(official.norm_precision_curve, mean.norm_precision_curve)
+
+
+def as_video(truth, name="v", **changed):
+    n = len(truth)
+    values = {
+        "frames": [Path(f"{i}.jpg") for i in range(n)],
+        "width": 640,
+        "height": 480,
+        "boxes": truth,
+        "points": np.full((n, 2), np.nan),
+        "absent": np.zeros(n, bool),
+        "cover": np.full(n, 8, np.int8),
+    }
+    return Video(name=name, **values | changed)
+
+
+def as_run(track):
+    return Run(track, np.ones(len(track)), np.zeros(len(track), np.int8))
+
+
+def manifest(name="otb100"):
+    return Manifest(name=name, title="t", layout="otb", root="r", licence="l")
+
+
+def test_frames_from_a_crash_on_fail_and_repeat_nothing():
+    truth = np.tile(fixed_track(1), (10, 1))  # where repeating the box would be perfect
+    guess = truth.copy()
+    guess[4:] = np.nan
+    fine = ope.score(manifest(), [as_video(truth)], {"v": Track((as_run(guess),))}, "official")
+    crashed = Track((as_run(guess),), "RuntimeError: no")
+    found = ope.score(manifest(), [as_video(truth)], {"v": crashed}, "official")
+    assert fine.overall.values["auc"] == pytest.approx(PERFECT)
+    assert found.overall.values["auc"] == pytest.approx(PERFECT * 4 / 10)
+    for name in ("precision", "norm_precision", "mean_iou"):
+        assert found.overall.values[name] == pytest.approx(4 / 10)
+    assert found.sequences["v"].frames == 10
+
+
+def test_a_crash_fails_where_an_invalid_truth_would_be_a_hit():
+    truth = fixed_track(4)
+    truth[3] = np.nan
+    guess = fixed_track(4)
+    guess[2:] = np.nan
+    found = ope.score(
+        manifest(), [as_video(truth)], {"v": Track((as_run(guess),), "no")}, "official"
+    )
+    assert found.overall.values["precision"] == pytest.approx(2 / 4)
+
+
+def test_repetitions_count_as_the_mean_of_their_scores():
+    truth = fixed_track(5)
+    runs = Track((as_run(truth), as_run(shifted(truth, 300))))
+    found = ope.score(manifest(), [as_video(truth)], {"v": runs}, "official")
+    assert found.overall.values["mean_iou"] == pytest.approx((1 + 1 / 5) / 2)
+    assert found.overall.frames == 5
 
 
 @pytest.fixture(scope="module")
@@ -241,18 +431,41 @@ def struck():
     return published["results"], rects, published["stored_scores"]
 
 
-@pytest.mark.parametrize(("benchmark", "auc"), [("tb100", 46.17), ("tb50", 38.40)])
-def test_published_struck_boxes_give_the_published_score(struck, benchmark, auc):
+def struck_scores(struck, benchmark, convention):
+    """Return the AUC in percent of each sequence, by its name."""
     results, rects, stored = struck
     one_based = np.array([1, 1, 0, 0])
-    scores = []
+    found = {}
     for name in stored[benchmark]["sequences"]:
         guess = np.array(results[name]["boxes_xywh_1based"]) - one_based
         # the published ClifBar track stops after 329 of the 472 frames
         truth = np.array(rects[name.casefold()], dtype=float)[: len(guess)] - one_based
-        scores.append(ope.score_sequence(guess, truth))
-    assert 100 * ope.mean_score(scores).auc == pytest.approx(auc, abs=TOLERANCE_PERCENT)
+        found[name] = 100 * ope.score_sequence(guess, truth, convention=convention).auc
+    return found
+
+
+def test_published_struck_boxes_give_the_published_score_on_tb50(struck):
+    stored = struck[2]["tb50"]["overlap_auc_percent"]
+    official, as_written = (
+        np.mean(list(struck_scores(struck, "tb50", c).values())) for c in ("official", "pysot")
+    )
+    assert stored == pytest.approx(38.395, abs=5e-4)
+    assert official == pytest.approx(stored, abs=2e-4)
+    assert as_written == pytest.approx(38.38, abs=5e-3)
+
+
+@pytest.mark.parametrize(("benchmark", "auc"), [("tb100", 46.17), ("cvpr13", 47.21)])
+def test_published_struck_score_elsewhere_is_off_by_one_sequence(struck, benchmark, auc):
+    """What is stored follows if Tiger1's boxes, of frames 6 to 354, met the truth of 1 to 349."""
+    results, rects, stored = struck
     assert auc == pytest.approx(stored[benchmark]["overlap_auc_percent"], abs=0.006)
+    found = struck_scores(struck, benchmark, "official")
+    guess = np.array(results["Tiger1"]["boxes_xywh_1based"], float)
+    truth = np.array(rects["tiger1"], float)
+    late = 100 * ope.score_sequence(guess[5:], truth[:-5]).auc
+    assert np.mean(list(found.values())) == pytest.approx(auc, abs=TOLERANCE_PERCENT + 0.06)
+    found["Tiger1"] = late
+    assert np.mean(list(found.values())) == pytest.approx(auc, abs=0.01)
 
 
 def test_iou_of_boxes_is_the_one_scored():

@@ -221,6 +221,8 @@ class Targets:
         InputError for arrays that are not (n, 4) or differ in length from the truth.
         """
         lengths = np.diff(self.starts)
+        if len(tracks) != len(lengths):
+            raise InputError(f"{len(tracks)} tracks for {len(lengths)} sequences: give each one.")
         parts = np.split(self.boxes, self.starts[1:-1])
         checked = [fitting(track, truth)[0] for track, truth in zip(tracks, parts, strict=True)]
         given = crashes if crashes is not None else [None] * len(checked)
