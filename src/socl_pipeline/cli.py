@@ -41,8 +41,8 @@ class _Group(click.Group):
 def cli() -> None:
     """Learn visual tracking from single clicks (SoCL).
 
-    The stages, in order: points, proposals, top_maps, patches, train, track, scores, report;
-    pseudo_boxes and box_quality stand beside them, table compares trainings.
+    The stages, in order: points, proposals, top_maps, patches, train, track, scores, figure,
+    report; pseudo_boxes and box_quality stand beside them, table compares trainings.
     Each reads what the stage before it published under results/ and can be run by hand; usually
     Snakemake runs them all: snakemake --profile local all
     """

@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.pipeline.artifact import Recipe, Summary
 from socl_pipeline.pipeline.plan import Plan
+from socl_pipeline.pipeline.stages import Job, trainings_of
 from socl_pipeline.presets import overlay
 
 
@@ -157,3 +159,38 @@ def test_overlay_changes_neither_side():
     base, values = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}
     assert overlay(base, values) == {"a": {"b": 3, "c": 2}}
     assert base == {"a": {"b": 1, "c": 2}} and values == {"a": {"b": 3}}
+
+
+def test_all_tables_are_asked_for_and_few_of_them_train(folder, raw_config):
+    raw_config["models"]["tiny"]["window"] = 159  # which kind bce needs
+    raw_config["trackers"]["cf"] = {"kind": "eco", "model": "tiny"}
+
+    def tables(**given):
+        raw_config["tables"] = {"hours": [1]} | given
+        found = Plan(raw_config, complete=True).all_tables
+        return [f.removeprefix("results/demo/tables/").removesuffix(".summary.json") for f in found]
+
+    built = [t for t in tables() if not t.endswith("__outline")]
+    assert built == ["table_3", "table_4"], "these need no model but that of the config"
+    assert "table_1__outline" in tables() and "figure_10__outline" in tables()
+    assert "table_1" in tables(train=["table_1"]) and "table_6__outline" in tables(
+        train=["table_1"]
+    )
+    assert not any(t.endswith("__outline") for t in tables(train="all"))
+    raw_config["tables"] = {"train": ["tabel_1"]}
+    with pytest.raises(InputError, match=r"tables\.train: there is no table 'tabel_1'"):
+        Plan(raw_config, complete=True)
+
+
+def test_a_table_is_built_once_its_models_are_trained(folder, raw_config, make_job):
+    plan = Plan(raw_config, complete=True)
+    trainings = trainings_of(plan.default, "demo", "table_9")
+    (head,) = [t for t in trainings if "head" in str(t)]
+    path = Job(plan.default, head).summary_path
+    assert "results/demo/tables/table_9__outline.summary.json" in plan.all_tables
+    path.parent.mkdir(parents=True)
+    recipe = Recipe("train", 1, Job(plan.default, head).params, {})
+    path.write_text(Summary(recipe, "0" * 64, {}).to_json())
+    assert "results/demo/tables/table_9.summary.json" in plan.all_tables
+    path.write_text(Summary(Recipe("train", 1, {"lr": 9}, {}), "0" * 64, {}).to_json())
+    assert "results/demo/tables/table_9__outline.summary.json" in plan.all_tables, "another model"

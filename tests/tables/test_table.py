@@ -277,3 +277,9 @@ def test_hours_that_reach_the_best_of_the_first_row():
     )
     (sentence,) = crossover_sentences({"points": points, "boxes": boxes}, "Ours")
     assert sentence == "Ours: points has 65.0 with 400 h; boxes does not within 400 h."
+
+
+def test_an_outline_says_what_the_model_cannot_be(build, raw_config):
+    raw_config["models"]["tiny"]["window"] = 95
+    text = (build("table_2__outline").output / "table.md").read_text()
+    assert "- Ours: model 'tiny__bce" in text and "greater than or equal to 159 (found 95)." in text

@@ -39,7 +39,7 @@ def test_a_table_of_ones_own_is_a_target(project):
     folder = project.folder / "results/tiny/tables/own_table"
     assert "| gst |" in (folder / "table.md").read_text()
     assert {p.name for p in folder.iterdir()} == {
-        *("table.md", "table.csv", "cells.csv", "table.png")
+        *("table.md", "table.csv", "cells.csv", "table.png", "table.pdf")
     }
     command = ["socl", "status"]
     status = subprocess.run(
@@ -48,6 +48,18 @@ def test_a_table_of_ones_own_is_a_target(project):
     assert "socl_siam__gst" in status and "tables/own_table" in status and "stale" not in status
     project.edit(lambda c: c["models"]["socl_siam"].update(lr=1e-4))
     assert jobs(project.run("own_table", "-n"))["train"] == 2
+
+
+def test_all_tables_and_figures_without_any_training(project):
+    folder = project.folder / "results/tiny"
+    assert (folder / "figures/tiny_val/success.pdf").exists(), "the report needs them"
+    project.edit(lambda c: c.update(tables={"hours": [0.1, 1]}))
+    planned = jobs(project.run("tables", "figures", "-n"))
+    assert planned.keys() == {"table", "tables", "total"}, "figures are there"
+    project.run("results/tiny/tables/table_4.summary.json")
+    text = (folder / "tables/table_4/table.md").read_text()
+    assert "| BCE w/ boxes | 50,400.0 | 7.2 | 50,407.2 |" in text
+    assert jobs(project.run("all", "-n"))["report"] == 1, "there is a table to show"
 
 
 def test_a_derived_run_and_a_table_of_it_are_targets_like_any_other(fresh):

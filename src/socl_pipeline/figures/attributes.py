@@ -61,9 +61,9 @@ def attribute_radar(
             f"A radar needs a tracker and {MIN_ATTRIBUTES} attributes: there are {len(means)} "
             f"and {len(counts)}."
         )
-    fig, ax = plot_axes(title, "", "", list(means), below=True, projection="polar")
+    fig, ax = plot_axes("", "", "", list(means), below=True, projection="polar")
     fig.set_figheight(fig.get_figheight() + 0.5)  # the circle fills the width
-    ax.set_title(title, fontsize=TITLE, pad=18)
+    fig.suptitle(title, fontsize=TITLE)  # a title of the axes would lie on their names
     angles = np.linspace(0, 2 * np.pi, len(counts) + 1)
     for index, (name, own) in enumerate(means.items()):
         color, dashes = line_style(index, colors)

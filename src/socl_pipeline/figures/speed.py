@@ -10,6 +10,8 @@ from socl_pipeline.figures.style import OKABE_ITO, RULE, TICK
 
 REAL_TIME = 25.0
 """Frames a second of PAL video, marked as real time."""
+_POWERS = (0.1, 1, 10, 100, 1000)
+_MOST_TICKS = 7
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -31,7 +33,9 @@ def speed_plot(
     low, high = min(speeds) / 1.5, max(speeds) * 1.5
     ax.set_xlim(low, high)
     seen = [t for t in _TICKS if low <= t <= high]
-    ax.set_xticks(seen[:: 1 + len(seen) // 8])
+    if len(seen) > _MOST_TICKS:
+        seen = [t for t in seen if t in _POWERS]
+    ax.set_xticks(seen)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.margins(y=0.12)

@@ -206,9 +206,15 @@ class Plan:
         return [f"{role} {digest}" for role, digest in digests.items()]
 
     def _is_trained(self, dataset: str, table: str) -> bool:
-        """Return whether a table has runs, and all models that it needs are there."""
+        """Return whether a table has runs, and all models that it needs are there.
+
+        A table that asks the config's model for what it cannot be is none.
+        """
         job = self.job("table", dataset=dataset, table=table)
-        needed = [Job(self.default, t) for t in trainings_of(self.default, dataset, table)]
+        try:
+            needed = [Job(self.default, t) for t in trainings_of(self.default, dataset, table)]
+        except InputError:
+            return False
         return bool(job.inputs) and all(map(is_current, needed))
 
     @cached_property

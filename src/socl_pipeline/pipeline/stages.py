@@ -446,12 +446,16 @@ def _table_params(config: Config, names: Names) -> dict[str, Any]:
     if settings.columns == COSTS:
         return params | {"costs": config.costs.model_dump(mode="json")}
     cells = table_cells(config, names["dataset"], names["table"])
-    outline = is_outline(names["table"])
-    trainings = trainings_of(config, names["dataset"], names["table"]) if outline else ()
+    trainings: int | InputError = 0
+    if is_outline(names["table"]):
+        try:
+            trainings = len(trainings_of(config, names["dataset"], names["table"]))
+        except InputError as error:  # a variant that the config's model cannot take
+            trainings = error
     return params | {
         "cells": [cell.plain() for cell in cells],
         "benchmarks": {b: _scoring(config, b) for b in table_benchmarks(config)},
-        "missing": missing(config, names["table"], len(trainings)),
+        "missing": missing(config, names["table"], trainings),
     }
 
 

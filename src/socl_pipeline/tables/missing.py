@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 from socl_pipeline.datasets.manifest import load_manifest
+from socl_pipeline.errors import InputError
 from socl_pipeline.settings import Config
 from socl_pipeline.settings.derived import is_outline, table_of
 from socl_pipeline.settings.tables import COSTS, PaperBenchmark, packaged_tables
 from socl_pipeline.tables.cells import rows_without_tracker, table_benchmarks
 
 
-def missing(config: Config, table: str, trainings: int) -> list[str]:
+def missing(config: Config, table: str, trainings: int | InputError) -> list[str]:
     """Return what a table lacks: trackers, benchmarks, and for its outline the trainings.
 
-    trainings: how many the table needs that `snakemake all` does not do. Raises InputError for an
-    unknown table.
+    trainings: how many the table needs that `snakemake all` does not do, or what is wrong with
+    them. Raises InputError for an unknown table.
     """
     settings = config.table(table)
     if settings.columns == COSTS:
@@ -24,7 +25,9 @@ def missing(config: Config, table: str, trainings: int) -> list[str]:
     ]
     if not table_benchmarks(config):
         sentences.append("Ours: needs a benchmark to score on; name one in `benchmarks`.")
-    if is_outline(table) and trainings:
+    if isinstance(trainings, InputError):
+        sentences.append(f"Ours: {trainings}.")
+    elif is_outline(table) and trainings:
         command = f"`snakemake {table_of(table)}`"
         models = "1 model" if trainings == 1 else f"{trainings} models"
         sentences.append(f"Ours: needs {models} to be trained; {command} does that.")

@@ -1,0 +1,136 @@
+"""Which figures a benchmark's scores give, and what they show."""
+
+import numpy as np
+import pytest
+
+from socl_pipeline.benchmarks.protocols import CURVES, METRICS, PROTOCOLS, Protocol
+from socl_pipeline.datasets.manifest import OpeConstants, VotConstants
+from socl_pipeline.errors import InputError
+from socl_pipeline.figures.accuracy_robustness import ar_plot
+from socl_pipeline.figures.attributes import attribute_means, attribute_radar
+from socl_pipeline.figures.benchmark import BenchmarkScores, benchmark_figures
+from socl_pipeline.figures.eao import eao_curve_plot, eao_rank_plot
+from socl_pipeline.figures.files import save
+from socl_pipeline.figures.speed import speed_plot
+from socl_pipeline.figures.style import OKABE_ITO
+
+VOT = Protocol("vot", ("eao", "accuracy", "robustness"), ("official",), "none:none")
+ATTRIBUTES = {"a": frozenset({"IV", "SV"}), "b": frozenset({"SV", "OCC"})}
+
+
+def row(tracker, sequence, **given):
+    empty = dict.fromkeys((*METRICS, *CURVES))
+    counts = {"frames": 100, "frames_per_second": 20.0}
+    return empty | counts | {"tracker": tracker, "sequence": sequence} | given
+
+
+def ope_rows(tracker, auc):
+    """Rows of two sequences and their mean; precision is a point of its curve, as in OTB."""
+    curve = np.linspace(0, 1, 51)
+    own = {
+        "auc": auc,
+        "precision": curve[20],
+        "norm_precision": 0.6,
+        "success_curve": np.full(21, auc),
+        "precision_curve": curve,
+        "norm_precision_curve": curve,
+    }
+    return [row(tracker, s, **own | {"auc": auc + d}) for s, d in (("a", 0.1), ("b", -0.1))] + [
+        row(tracker, None, **own)
+    ]
+
+
+def draw(rows, protocol="ope", constants=None, attributes=ATTRIBUTES):
+    protocol = VOT if protocol == "vot" else PROTOCOLS[protocol]
+    scores = BenchmarkScores("val", protocol, constants or OpeConstants(), rows, attributes)
+    return {d.name: d for d in benchmark_figures(scores, OKABE_ITO)}
+
+
+def labels(figure):
+    return [h.get_label() for h in figure.axes[0].lines if not h.get_label().startswith("_")]
+
+
+def test_one_pass_evaluation_has_curves_attributes_and_speed():
+    drawn = draw([*ope_rows("first", 0.4), *ope_rows("second", 0.5)])
+    assert list(drawn) == ["success", "precision", "norm_precision", "attributes", "speed"]
+    assert drawn["success"].caption == "Success plot of 2 trackers on val"
+    (legend,) = [drawn["success"].figure.axes[0].get_legend()]
+    assert legend.get_title().get_text() == "AUC"
+    assert [t.get_text() for t in legend.get_texts()] == ["[0.500] second", "[0.400] first"]
+
+
+def test_a_threshold_is_marked_where_the_score_is_the_curves_value_there():
+    drawn = draw(ope_rows("one", 0.4))
+    rules = {n: [x for h in drawn[n].figure.axes[0].lines for x in h.get_xdata()] for n in drawn}
+    assert rules["precision"].count(20) == 3, "the curve's point and both ends of the rule"
+    assert rules["norm_precision"].count(0.2) == 1, "0.6 is no value of the curve: it is an area"
+
+
+def test_trackers_without_a_figure_are_left_out():
+    assert list(draw([row("one", None), row("one", "a")])) == []
+    unknown = [row("one", None, auc=0.4, frames_per_second=None), *ope_rows("two", 0.5)]
+    drawn = draw(unknown, attributes={"a": frozenset(), "b": frozenset()})
+    assert labels(drawn["speed"].figure) == ["two"] and "attributes" not in drawn
+
+
+def test_vot_has_expected_overlap_its_ranking_and_the_ar_plot():
+    rows = [
+        row(name, None, eao=e, accuracy=0.6, robustness=f, eao_curve=np.full(400, e))
+        for name, e, f in (("low", 0.1, 2.0), ("high", 0.3, 0.0))
+    ]
+    drawn = draw(rows, "vot", VotConstants(eao_interval=(108, 371)))
+    assert list(drawn) == ["eao", "eao_rank", "ar", "speed"]
+    ranks = drawn["eao_rank"].figure.axes[0]
+    assert [t.get_text() for t in ranks.get_yticklabels()] == ["low", "high"], "the best on top"
+    points = {h.get_label(): h.get_xdata()[0] for h in drawn["ar"].figure.axes[0].lines}
+    assert points == pytest.approx({"high": 1.0, "low": np.exp(-30 * 2 / 100)})
+
+
+def test_attributes_are_means_over_the_sequences_that_have_them():
+    means, counts = attribute_means({"one": {"a": 0.2, "b": 0.6}}, ATTRIBUTES)
+    assert means["one"] == pytest.approx({"IV": 0.2, "OCC": 0.6, "SV": 0.4})
+    assert list(counts.items()) == [("IV", 1), ("OCC", 1), ("SV", 2)]
+    (line,) = attribute_radar(means, counts).axes[0].lines
+    np.testing.assert_allclose(line.get_ydata(), [0.2, 0.6, 0.4, 0.2])
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
+def test_nothing_is_cut_off_and_long_legends_lie_below(count):
+    names = [f"tracker_{i}_with_a_name" for i in range(count)]
+    points = {name: (10.0 * (i + 1), i / 10) for i, name in enumerate(names)}
+    means = {name: dict.fromkeys(("IV", "OCC", "SV"), 0.5) for name in names}
+    for figure in (
+        speed_plot(points, "AUC"),
+        ar_plot(dict.fromkeys(names, (0.01, 0.5)), 30),
+        eao_rank_plot(dict.fromkeys(names, 0.2)),
+        eao_curve_plot({n: (np.full(400, 0.2), 0.2) for n in names}, (108, 371)),
+        attribute_radar(means, {"IV": 3, "OCC": 4, "SV": 5}),
+    ):
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() == 3.5
+        box = figure.get_tightbbox()
+        assert box.x0 >= -0.02 and box.y0 >= -0.02
+        assert box.x1 <= 3.52 and box.y1 <= figure.get_figheight() + 0.02
+        for legend in figure.legends:
+            lowest = figure.axes[0].get_tightbbox().y0
+            assert legend.get_window_extent().y1 <= lowest + 1
+
+
+def test_files_are_whole_and_repeatable(tmp_path):
+    for name in ("one", "two"):
+        save(eao_rank_plot({"ours": 0.2}), tmp_path / "new" / name)
+    one, two = (
+        {f.suffix: f.read_bytes() for f in tmp_path.glob(f"new/{n}.*")} for n in ("one", "two")
+    )
+    assert one == two and set(one) == {".png", ".pdf"}
+    assert b"/CIDFontType2" in one[".pdf"] and b"/Type3" not in one[".pdf"], "TrueType"
+
+
+def test_no_tracker_is_refused():
+    for draw_nothing in (
+        lambda: speed_plot({}, "AUC"),
+        lambda: eao_rank_plot({}),
+        lambda: attribute_radar({"one": {"IV": 1.0}}, {"IV": 1}),
+    ):
+        with pytest.raises(InputError):
+            draw_nothing()
