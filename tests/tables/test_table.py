@@ -47,8 +47,14 @@ def write_tracks(job, path):
         boxes = job.benchmark.read(name).boxes
         boxes[:, 0] += offset(job.names["tracker"])
         n = len(boxes)
-        track = [[name] * n, np.arange(n, dtype=np.int32), *boxes.T, np.zeros(n)]
-        columns.append(pa.Table.from_arrays([pa.array(c) for c in track], schema=SCHEMA))
+        track = dict(zip("xywh", boxes.T, strict=True)) | {
+            "sequence": [name] * n,
+            "repetition": np.zeros(n, np.int16),
+            "frame": np.arange(n, dtype=np.int32),
+            "seconds": np.zeros(n),
+            "state": (np.arange(n) == 0).astype(np.int8),
+        }
+        columns.append(pa.Table.from_pydict(track, schema=SCHEMA))
     pq.write_table(pa.concat_tables(columns), path)
     return {}
 

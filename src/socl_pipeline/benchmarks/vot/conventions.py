@@ -46,7 +46,7 @@ CONVENTIONS: Mapping[str, VotConvention] = {
         first_length=1,
     ),
 }
-"""`official`: the Matlab toolkit (votchallenge/toolkit-legacy) as its stacks of VOT2016 to VOT2018
+"""`official`: the Matlab toolkit (votchallenge/toolkit-legacy) as its stacks of VOT2016 and VOT2018
 set it. They leave the legacy rasterisation off; `legacy` is the same with it, as the stacks of
 VOT2013 and VOT2014 say. `pysot`: pysot-toolkit. `toolkit`: vot-toolkit 0.9.0 (Python), whose curve
 is cut as [low:high + 1] from index 0, which shifts the interval by a frame."""

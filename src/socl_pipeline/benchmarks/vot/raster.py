@@ -21,9 +21,9 @@ Float = NDArray[np.float64]
 RasterRule = Literal["rounded", "truncated", "toolkit"]
 """Which pixels a region covers.
 
-`rounded` (TraX, and so the Matlab toolkit from VOT2015 on, and pysot-toolkit): corners are rounded,
-halves away from 0, and all pixels from crossing to crossing count, those on the edge too. A box
-reaches from x to x + w: of width 10 it covers 11 pixels.
+`rounded` (TraX, and so pysot-toolkit and the Matlab toolkit for VOT2016 and VOT2018): corners are
+rounded, halves away from 0, and all pixels from crossing to crossing count, those on the edge too.
+A box reaches from x to x + w: of width 10 it covers 11 pixels.
 
 `truncated` (TraX's legacy flag, which the Matlab toolkit sets for VOT2013 and VOT2014): crossings
 are cut off after the point, the right one and the upper edge do not count.
