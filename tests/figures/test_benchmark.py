@@ -75,15 +75,15 @@ def test_trackers_without_a_figure_are_left_out():
 
 def test_vot_has_expected_overlap_its_ranking_and_the_ar_plot():
     rows = [
-        row(name, None, eao=e, accuracy=0.6, robustness=f, eao_curve=np.full(400, e))
-        for name, e, f in (("low", 0.1, 2.0), ("high", 0.3, 0.0))
+        row(name, None, eao=e, accuracy=0.6, reliability=r, eao_curve=np.full(400, e))
+        for name, e, r in (("low", 0.1, 0.55), ("high", 0.3, 1.0))
     ]
     drawn = draw(rows, "vot", VotConstants(eao_interval=(108, 371)))
     assert list(drawn) == ["eao", "eao_rank", "ar", "speed"]
     ranks = drawn["eao_rank"].figure.axes[0]
     assert [t.get_text() for t in ranks.get_yticklabels()] == ["low", "high"], "the best on top"
     points = {h.get_label(): h.get_xdata()[0] for h in drawn["ar"].figure.axes[0].lines}
-    assert points == pytest.approx({"high": 1.0, "low": np.exp(-30 * 2 / 100)})
+    assert points == {"high": 1.0, "low": 0.55}
 
 
 def test_attributes_are_means_over_the_sequences_that_have_them():
@@ -101,7 +101,7 @@ def test_nothing_is_cut_off_and_long_legends_lie_below(count):
     means = {name: dict.fromkeys(("IV", "OCC", "SV"), 0.5) for name in names}
     for figure in (
         speed_plot(points, "AUC"),
-        ar_plot(dict.fromkeys(names, (0.01, 0.5)), 30),
+        ar_plot(dict.fromkeys(names, (0.7, 0.5)), 30),
         eao_rank_plot(dict.fromkeys(names, 0.2)),
         eao_curve_plot({n: (np.full(400, 0.2), 0.2) for n in names}, (108, 371)),
         attribute_radar(means, {"IV": 3, "OCC": 4, "SV": 5}),

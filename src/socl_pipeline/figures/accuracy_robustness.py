@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from socl_pipeline.figures.scatter import scatter
@@ -16,18 +15,13 @@ def ar_plot(
     *,
     colors: Sequence[str] = OKABE_ITO,
 ) -> Figure:
-    """Draw (failures a frame, accuracy in [0, 1]) of each tracker; the upper right is best.
+    """Draw (reliability, accuracy) in [0, 1] of each tracker; the upper right is best.
 
-    The horizontal axis is the probability exp(-S failures) that S frames are tracked without a
-    failure, S being the sensitivity (VOT2013 report, section 3.2; 30 in the toolkits). Raises
-    InputError for no points.
+    Reliability is the probability that S frames are tracked without a failure, S being the
+    sensitivity (VOT2013 report, section 3.2; 30 in the toolkits). Raises InputError for no points.
     """
-    reliable = {
-        name: (float(np.exp(-sensitivity * failures)), accuracy)
-        for name, (failures, accuracy) in points.items()
-    }
     fig, ax = scatter(
-        reliable,
+        points,
         title=title,
         xlabel=f"Robustness: share without failure in {sensitivity:g} frames",
         ylabel="Accuracy",

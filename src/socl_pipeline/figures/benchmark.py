@@ -128,12 +128,7 @@ def _vot_plots(scores: BenchmarkScores, colors: Sequence[str]) -> _Figures:
         ranked = {name: score for name, (_, score) in curves.items()}
         figure = eao_rank_plot(ranked, f"EAO on {scores.name}", colors=colors)
         yield "eao_rank", figure, "EAO ranking"
-    frames = {r["tracker"]: r["frames"] for r in scores.means}
-    points = {
-        name: (failures / frames[name], accuracy)
-        for name, (failures, accuracy) in scores.points("robustness", "accuracy").items()
-    }
-    if points:
+    if points := scores.points("reliability", "accuracy"):
         title = f"Accuracy and robustness on {scores.name}"
         yield "ar", ar_plot(points, constants.sensitivity, title, colors=colors), "AR plot"
 

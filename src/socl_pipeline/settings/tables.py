@@ -26,6 +26,8 @@ Metric = Literal[
     "eao",
     "accuracy",
     "robustness",
+    "failures",
+    "reliability",
 ]
 """A figure that a protocol gives (`benchmarks.protocols.METRICS`)."""
 TrackerRole = Literal["siam", "cf", "transt"]
