@@ -1,6 +1,6 @@
 """How fast is the TransT tracker? Frames a second of one thread, and on a GPU where there is one.
 
-    python benchmarks/transt.py --json FILE [--frames 20 --trunk resnet50]
+    python benchmarks/transt.py --json FILE [--frames 20 --trunk resnet50 --compile]
 
 A video of 640 x 360 pixels with a moving background is drawn and followed from its true first box.
 Weights are random, which cost what trained ones do; the network is the published one: 128 px
@@ -9,8 +9,8 @@ templates, 256 px search patches, four fusion layers.
 full_fps: frames after the first over the seconds that `update` takes, in float32, of the processor
 (`clock`: of the clock, which also counts the waits of a shared machine; on a GPU only that says
 something). bf16_fps: the same in bfloat16. parameters: of the network. parts: seconds of one frame
-for its trunk and for what follows. On a GPU all is measured with torch.compile, too: its modes
-cost minutes before the first frame.
+for its trunk and for what follows. With --compile, and on a GPU, all is measured with
+torch.compile, too, which costs a minute before the first frame.
 """
 
 import argparse
@@ -81,23 +81,13 @@ def parts(tracker: TransTTracker, runs: int) -> dict[str, float]:
     return found
 
 
-def compiled(trained: Trained, device: torch.device, precision: Any) -> TransTTracker:
-    """Return a tracker whose encoder and fusion network torch compiles."""
-    tracker = TransTTracker(trained, device, precision)
-    network = tracker._network
-    for cells in (trained.template_px // 8, trained.search_px // 8):
-        network.positions(torch.empty(1, cells * cells, 1, device=device))  # cached from here on
-    network.encode = torch.compile(network.encode)  # type: ignore[method-assign]
-    network.match = torch.compile(network.match)  # type: ignore[method-assign]
-    return tracker
-
-
 def main() -> None:
     """Measure and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--trunk", choices=get_args(TrunkName), default="resnet50")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile, too")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -110,8 +100,9 @@ def main() -> None:
         tracker = TransTTracker(trained, device, precision)
         runs[precision] = follow(tracker, video)
         runs[precision]["parts"] = parts(tracker, given.frames)
-        if device.type == "cuda":
-            runs[f"{precision}_compiled"] = follow(compiled(trained, device, precision), video)
+        if given.compile or device.type == "cuda":
+            tracker = TransTTracker(trained, device, precision, compiled=True)
+            runs[f"{precision}_compiled"] = follow(tracker, video)
     key = "fps_clock" if device.type == "cuda" else "fps"
     figures = {
         "full_fps": runs["float32"][key],

@@ -232,6 +232,20 @@ def test_batch_norms_are_folded_in_the_copy_alone(network: TransT) -> None:
     assert norms(tracker._network) == 0 and norms(with_norms) == 1
 
 
+@pytest.mark.slow
+def test_compiled_code_gives_the_same_boxes(network: TransT) -> None:
+    frames = [
+        np.roll(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8), i, 1)
+        for i in range(4)
+    ]
+    found = []
+    for compiled in (False, True):
+        tracker = TransTTracker(Trained(network, 64, 128), compiled=compiled)
+        tracker.init(frames[0], [40, 30, 40, 40])
+        found.append(np.stack([tracker.update(frame) for frame in frames[1:]]))
+    np.testing.assert_allclose(*found, atol=1e-3)
+
+
 def test_the_network_is_copied(network: TransT) -> None:
     tracker = tracker_on(network.train())
     assert not tracker._network.training and network.training

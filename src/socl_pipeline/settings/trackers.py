@@ -95,6 +95,9 @@ class TransTTrackerSettings(Section):
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="Of the network; bf16 is faster where the device computes in it."
     )
+    compile: bool = Field(
+        False, description="Let torch.compile fuse the network: for long runs, it takes a minute."
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")

@@ -53,7 +53,7 @@ def build_tracker(settings: AnyTrackerSettings, model: Path | None) -> Correctab
     device = choose_device(settings.device)
     if isinstance(settings, TransTTrackerSettings):
         trained = _transt(settings, model)
-        return TransTTracker(trained, device, settings.precision, settings.window)
+        return TransTTracker(trained, device, settings.precision, settings.window, settings.compile)
     backbone = _network(settings, model)
     if isinstance(settings, EcoTrackerSettings):
         return Eco(settings, backbone, device)

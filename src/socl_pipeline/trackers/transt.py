@@ -6,6 +6,7 @@ Chen et al. 2021; constants as published. Neither boxes nor template are smoothe
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,10 +46,12 @@ class TransTTracker:
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         window: float = WINDOW,
+        compiled: bool = False,
     ) -> None:
         """Copy the network to `device`: training it further does not change this tracker.
 
         precision: of the network (bf16: autocast). window: share of the window in the score.
+        compiled: by torch.compile, which takes a minute before the first frame.
         """
         self.device = torch.device(device)
         self.precision = precision
@@ -57,6 +60,8 @@ class TransTTracker:
         self._network = copy.deepcopy(trained.network).eval()
         fold_batch_norms(self._network.trunk)
         self._network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compiled:
+            self._compile()
         line = np.hanning(trained.search_px // STRIDE)  # not normalised: its peak is 1
         hann = torch.from_numpy(np.outer(line, line).ravel())
         self._hann = hann.to(device=self.device, dtype=torch.float32)
@@ -105,6 +110,15 @@ class TransTTracker:
     def correct(self, center: ArrayLike) -> None:
         """Search around `center` (2,) next: nothing is learnt; see `Correctable.correct`."""
         self.move_to(center)
+
+    def _compile(self) -> None:
+        network = self._network
+        for side in self._sides:  # cached, so that compiled code finds them as constants
+            cells = side // STRIDE
+            network.positions(torch.empty(1, cells * cells, 1, device=self.device))
+        options: dict[str, Any] | None = {"freezing": True} if self.device.type == "cpu" else None
+        for name in ("encode", "match"):
+            setattr(network, name, torch.compile(getattr(network, name), options=options))
 
     def _patch(
         self, image: Image, center: NDArray[np.float64], side: float, out_size: int
