@@ -14,7 +14,8 @@ from socl_pipeline.benchmarks.results_commands import results as results_group
 from socl_pipeline.datasets.commands import benchmarks
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import TRANSIENT
-from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_dataset
+from socl_pipeline.pipeline.job import Job, Stage, Target, open_dataset
+from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.settings import Config, DatasetSettings, load_config
 
 if TYPE_CHECKING:
