@@ -45,7 +45,7 @@ from socl_pipeline.annotation.table import FrameRow
 from socl_pipeline.datasets.images import encode_jpeg, image_size, read_image
 from socl_pipeline.datasets.scenes import SceneSettings, build_scene
 from socl_pipeline.memory import keep_freed_memory
-from socl_pipeline.pipeline.stages import Job, Target
+from socl_pipeline.pipeline.job import Job, Target
 from socl_pipeline.settings import validate_config
 from socl_pipeline.top import proposals, top_maps
 from socl_pipeline.top.cues.contrast import ColourHistograms

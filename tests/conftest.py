@@ -16,8 +16,8 @@ from socl_pipeline.datasets.demo import write_demo
 from socl_pipeline.datasets.images import encode_jpeg
 from socl_pipeline.patches.cut import patch_schema
 from socl_pipeline.patches.patch_set import PatchSet
+from socl_pipeline.pipeline.job import Job, Target
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job, Target
 from socl_pipeline.settings import validate_config
 
 hypothesis_settings.register_profile("quick", max_examples=40, deadline=None, derandomize=True)

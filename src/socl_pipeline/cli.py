@@ -2,9 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,18 +13,12 @@ from socl_pipeline.benchmarks.results_commands import results as results_group
 from socl_pipeline.datasets.commands import benchmarks
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import TRANSIENT
-from socl_pipeline.pipeline.stages import STAGES, Job, Stage, Target, open_dataset
-from socl_pipeline.settings import Config, DatasetSettings, load_config
+from socl_pipeline.pipeline.command import config_option, folder_options, stage_command
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.settings import Config, load_config
+from socl_pipeline.top.objectness.command import fit_objectness
 
-if TYPE_CHECKING:
-    from socl_pipeline.top.objectness.clicked import ObjectSource
-
-CONFIG_HELP = "Config file (YAML)."
-DEFAULT_CONFIG = "config/demo.yaml"
-DEFAULT_SCENES = 400  # for fit-objectness: what the shipped tables were fitted on
 _PATH = click.Path(path_type=Path)
-READS_FRAMES = ("points", "proposals", "top_maps", "patches", "pseudo_boxes")
-ON_DASK = ("proposals", "top_maps", "patches", "pseudo_boxes")
 
 
 class _Group(click.Group):
@@ -48,123 +41,11 @@ def cli() -> None:
     """
 
 
-def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --config."""
-    return click.option(
-        "--config",
-        "-c",
-        type=click.Path(path_type=Path),
-        default=DEFAULT_CONFIG,
-        show_default=True,
-        help=CONFIG_HELP,
-    )(function)
-
-
-def folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --results and --cache."""
-    options = (
-        ("--results", "results", "Where artifacts are published."),
-        ("--cache", "work/cache", "Where they are built and kept."),
-    )
-    for name, default, text in options:
-        path = click.Path(path_type=Path)
-        function = click.option(name, type=path, default=default, show_default=True, help=text)(
-            function
-        )
-    return function
-
-
-_DASK_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
-    (
-        ("--dask",),
-        {
-            "default": "processes",
-            "show_default": True,
-            "metavar": "PLACE",
-            "help": "Where the workers are: none (no Dask), processes of this machine, slurm "
-            "(jobs of their own), tcp://HOST:PORT or a scheduler file (one that runs).",
-        },
-    ),
-    (
-        ("--memory-mb",),
-        {
-            "type": click.IntRange(min=1),
-            "help": "MiB for the stage and its worker processes together; a worker above its "
-            "share is restarted. Default: each core's share of the machine's.",
-        },
-    ),
-]
-
-
-def _stage_command(stage: Stage) -> click.Command:
-    """Make the sub-command of a stage from its entry in the table."""
-
-    @click.pass_context
-    def run(
-        ctx: click.Context,
-        config: Path,
-        results: Path,
-        cache: Path,
-        workers: int,
-        log: Path | None,
-        fingerprint: str | None,
-        on_bad_frame: Any = None,
-        dask: str = "processes",
-        memory_mb: int | None = None,
-        **names: str,
-    ) -> None:
-        from socl_pipeline.pipeline.progress import logging_to
-
-        with logging_to(log):
-            target = Target.of(stage.name, **names)
-            how = (workers, on_bad_frame, dask, memory_mb)
-            job = Job(load_config(config), target, results, cache, *how)
-            if fingerprint is not None and fingerprint != job.fingerprint:
-                raise InputError(
-                    f"{config}: changed since this run was planned (fingerprint "
-                    f"{job.fingerprint}, planned {fingerprint}); start Snakemake again"
-                )
-            summary = job.execute()
-            shown = {k: v for k, v in summary.stats.items() if k != "skipped"}
-            if skipped := summary.stats.get("skipped"):
-                shown["left_out"] = len(skipped)
-            click.echo(f"{job.output}  {json.dumps(shown)}", err=True)
-
-    command = click.command(stage.name, help=stage.help)(run)
-    for name in reversed(stage.names):
-        command = click.option(
-            f"--{name}", required=True, help=f"Name of the {name} in the config."
-        )(command)
-    extra: list[tuple[tuple[str, ...], dict[str, Any]]] = [
-        (
-            ("--workers", "-j"),
-            {
-                "type": click.IntRange(min=0),
-                "default": 1,
-                "show_default": True,
-                "help": "Worker processes (train: threads); 0 works without Dask.",
-            },
-        ),
-        (("--log",), {"type": click.Path(path_type=Path), "help": "Also write log lines here."}),
-        (("--fingerprint",), {"help": "Refuse a config with another fingerprint."}),
-    ]
-    if stage.name in READS_FRAMES:
-        choice = {
-            "type": click.Choice(["skip", "fail"]),
-            "help": "What a broken frame does; default: the dataset's own setting.",
-        }
-        extra.append((("--on-bad-frame",), choice))
-    if stage.name in ON_DASK:
-        extra += _DASK_OPTIONS
-    for flags, options in extra:
-        command = click.option(*flags, **options)(command)
-    return config_option(folder_options(command))  # type: ignore[return-value]
-
-
 for _stage in STAGES.values():
-    cli.add_command(_stage_command(_stage))
+    cli.add_command(stage_command(_stage))
 cli.add_command(benchmarks)
 cli.add_command(cost)
+cli.add_command(fit_objectness)
 cli.add_command(results_group)
 
 
@@ -225,131 +106,6 @@ def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
         click.echo(f"freed {format_bytes(remove_unused(folders))}")
     else:
         click.echo(f"{len(folders)} unused artifacts; --delete frees them")
-
-
-@cli.command("fit-objectness")
-@click.option("--out", type=_PATH, required=True, help="JSON to write.")
-@click.option("--scenes", type=click.IntRange(min=1), help="Learn from procedural scenes.")
-@click.option("--manifest", type=_PATH, help="Learn from the boxes of this dataset.")
-@click.option("--root", type=_PATH, help="Of the dataset; default: the manifest's root.")
-@click.option("--split", default="train", show_default=True, help="Of a GOT-10k-like dataset.")
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Take every n-th boxed frame of each video.",
-)
-@click.option(
-    "--max-frames",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Of the dataset, spread over its videos.",
-)
-@click.option("--boxes", type=_PATH, help="Learn from a CSV: image,x,y,w,h (0-based pixels).")
-@click.option("--images", type=_PATH, help="Folder of the images that --boxes names.")
-@click.option("--release", type=_PATH, help="Convert the objectness release's folder Data.")
-@click.option(
-    "--ed-bins",
-    type=click.Choice(["as_shipped", "corrected"]),
-    default="corrected",
-    show_default=True,
-    help="With --release: its own look-up of edge density, or one that fits its bins.",
-)
-@click.option(
-    "--views",
-    type=click.Choice(["context", "frame"]),
-    default="context",
-    show_default=True,
-    help="In which the cues are computed: views.kind of the config.",
-)
-@click.option(
-    "--working-side",
-    type=click.IntRange(min=64),
-    help="views.working_side of the config.  [default: 160; frame: 480]",
-)
-@click.option("--size-cue", is_flag=True, help="Also learn the windows' size: for this data only.")
-@click.option("--theta-search", is_flag=True, help="Also fit the surround of CC and ring of ED.")
-@click.option("--plot", type=_PATH, help="PNG to write; default: beside the JSON.")
-@click.option("--log", type=_PATH, help="Also write log lines here.")
-def fit_objectness_command(
-    out: Path,
-    release: Path | None,
-    ed_bins: Any,
-    views: Any,
-    working_side: int | None,
-    size_cue: bool,
-    theta_search: bool,
-    plot: Path | None,
-    log: Path | None,
-    **sources: Any,
-) -> None:
-    """Fit the objectness tables, or convert released ones, and plot how reliable they are.
-
-    Give one of --scenes (the shipped tables were made with --scenes 400, which is the default),
-    --manifest, --boxes with --images, or --release. `top_maps.objectness` of the config takes
-    the JSON.
-    """
-    from socl_pipeline.pipeline.artifact import write_atomic
-    from socl_pipeline.pipeline.progress import Progress, logging_to
-    from socl_pipeline.top.objectness.fit import FitOptions, fit_tables, fit_views, fit_windows
-    from socl_pipeline.top.objectness.release import read_release
-    from socl_pipeline.top.objectness.reliability import held_out, write_plot
-
-    options = FitOptions(fit_views(views, working_side), size_cue, theta_search)
-    _only_one_source(release=release, **sources)
-    with logging_to(log):
-        if release is not None:
-            model, result = read_release(release, ed_bins), None
-        else:
-            source = _object_source(**sources)
-            with Progress("fit-objectness", source.total, "boxes") as progress:
-                windows, thetas = fit_windows(source.objects, options, progress.advance)
-            model = fit_tables(windows, thetas, source.name, options)
-            result = held_out(windows, thetas, options)
-    write_atomic(out, model.to_json())
-    write_plot(plot or out.with_suffix(".png"), model, result)
-    click.echo(f"{out}: from {model.provenance['source']}", err=True)
-    if result is not None:
-        click.echo(result.sentence(), err=True)
-
-
-def _only_one_source(boxes: Path | None, images: Path | None, **sources: Any) -> None:
-    """Raise InputError if the options of fit-objectness name several sources."""
-    named = {"--boxes": boxes} | {
-        f"--{name}": sources[name] for name in ("scenes", "manifest", "release")
-    }
-    given = [name for name, value in named.items() if value is not None]
-    if len(given) > 1:
-        raise InputError(f"fit-objectness: {' and '.join(given)} exclude each other; give one")
-    if (boxes is None) != (images is None):
-        raise InputError("fit-objectness: --boxes FILE.csv and --images FOLDER belong together")
-
-
-def _object_source(
-    scenes: int | None,
-    manifest: Path | None,
-    root: Path | None,
-    split: str,
-    every: int,
-    max_frames: int,
-    boxes: Path | None,
-    images: Path | None,
-) -> "ObjectSource":
-    """Return what fit-objectness learns from."""
-    from socl_pipeline.top.objectness.boxed_frames import csv_frames, dataset_frames
-    from socl_pipeline.top.objectness.clicked import frame_source, scene_source
-
-    if manifest is not None:
-        entry = DatasetSettings(manifest=manifest, root=root and str(root), split=split)
-        dataset = open_dataset(entry)
-        part = f" {split}" if dataset.manifest.splits else ""
-        name = f"{dataset.manifest.name}{part}, every {every}, at most {max_frames} frames"
-        return frame_source(name, dataset_frames(dataset, every, max_frames))
-    if boxes is not None and images is not None:
-        return frame_source(boxes.name, csv_frames(boxes, images))
-    return scene_source(scenes or DEFAULT_SCENES)
 
 
 @cli.command()

@@ -7,8 +7,9 @@ import yaml
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import Recipe, Summary
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.plan import Plan
-from socl_pipeline.pipeline.stages import Job, trainings_of
+from socl_pipeline.pipeline.targets import trainings_of
 from socl_pipeline.presets import overlay
 
 

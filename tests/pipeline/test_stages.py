@@ -2,7 +2,9 @@ import pytest
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import digest_files
-from socl_pipeline.pipeline.stages import STAGES, Target, all_targets, open_dataset
+from socl_pipeline.pipeline.job import Target, open_dataset
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.pipeline.targets import all_targets
 from socl_pipeline.settings import validate_config
 from socl_pipeline.top.objectness.data import objectness_file
 

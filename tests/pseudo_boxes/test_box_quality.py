@@ -7,7 +7,7 @@ import pytest
 
 from socl_pipeline.boxes import iou
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import all_targets, has_box_quality
+from socl_pipeline.pipeline.targets import all_targets, has_box_quality
 from socl_pipeline.pseudo_boxes.table import read_pseudo_boxes
 from socl_pipeline.settings import validate_config
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Job, Target
+from socl_pipeline.pipeline.job import Job, Target
 from socl_pipeline.report import frames as frames_module
 from socl_pipeline.report.frames import save_frames
 from socl_pipeline.report.inspect import inspect_store

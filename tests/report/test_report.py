@@ -13,7 +13,8 @@ from socl_pipeline.benchmarks.scores import SCHEMA
 from socl_pipeline.errors import InputError
 from socl_pipeline.figures.style import OKABE_ITO
 from socl_pipeline.pipeline.artifact import Recipe, Summary
-from socl_pipeline.pipeline.stages import STAGES, made_tables
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.pipeline.targets import made_tables
 from socl_pipeline.report import report
 from socl_pipeline.report.report import render
 from socl_pipeline.report.sections import (

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Target
+from socl_pipeline.pipeline.job import Target
 from socl_pipeline.settings import PaperFigures, load_config, validate_config
 from socl_pipeline.settings.errors import validated
 from socl_pipeline.settings.tables import packaged_tables

@@ -19,7 +19,7 @@ import pytest
 from socl_pipeline.benchmarks.protocols import METRICS, PROTOCOLS
 from socl_pipeline.benchmarks.tracks import Score, TrackerScore
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Job, Stage, Target
+from socl_pipeline.pipeline.job import Job, Stage, Target
 from socl_pipeline.pipeline.status import all_statuses
 from socl_pipeline.settings import validate_config
 from socl_pipeline.settings.tables import Metric

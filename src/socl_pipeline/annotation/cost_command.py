@@ -8,7 +8,7 @@ import click
 from socl_pipeline.annotation.schemes import all_schemes, cost_text
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import read_summary
-from socl_pipeline.pipeline.stages import Job, Target, open_dataset
+from socl_pipeline.pipeline.job import Job, Target, open_dataset
 from socl_pipeline.settings import Config, load_config
 
 _PATH = click.Path(path_type=Path)

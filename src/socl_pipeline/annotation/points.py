@@ -15,8 +15,8 @@ from socl_pipeline.boxes import centers
 from socl_pipeline.datasets.video import Problem, Video, file_size
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import PointSettings
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from socl_pipeline.annotation.table import FrameRow, frame_rows, read_point_rows
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import disk_is_full
 from socl_pipeline.memory import keep_freed_memory
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.pipeline.status import disk_usage, format_bytes
 
 

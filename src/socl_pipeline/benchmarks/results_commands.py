@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from socl_pipeline.benchmarks.formats.submission import SERVERS, ServerName
-from socl_pipeline.pipeline.stages import Job, Target
+from socl_pipeline.pipeline.job import Job, Target, open_dataset
 from socl_pipeline.settings import Config, load_config
 from socl_pipeline.settings.trackers import FormatName
 
@@ -101,8 +101,6 @@ def check(archive: Path, server: ServerName, benchmark: str | None, config: Path
 
 def _frames(config: Config, benchmark: str) -> dict[str, int]:
     """Return the number of frames of each sequence of a benchmark."""
-    from socl_pipeline.pipeline.stages import open_dataset
-
     dataset = open_dataset(config.benchmark(benchmark))
     return {name: len(dataset.read(name)) for name in dataset.names()}
 

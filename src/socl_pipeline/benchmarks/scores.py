@@ -21,7 +21,7 @@ from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.datasets.video import Video, require_truth
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.settings import BenchmarkSettings
 
 SCHEMA = pa.schema(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from socl_pipeline.benchmarks.protocols import protocol_of
 from socl_pipeline.figures.benchmark import BenchmarkScores, benchmark_figures
 from socl_pipeline.figures.files import save
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:

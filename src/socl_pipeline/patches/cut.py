@@ -19,7 +19,7 @@ from socl_pipeline.boxes import FloatArray
 from socl_pipeline.datasets.images import encode_jpeg
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.settings import PatchSettings
 from socl_pipeline.top.store.store import TopStore
 from socl_pipeline.trackers.crops import crop_square, mean_color

@@ -15,16 +15,9 @@ import yaml
 from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifest
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
-from socl_pipeline.pipeline.stages import (
-    STAGES,
-    Job,
-    Target,
-    all_targets,
-    is_current,
-    open_dataset,
-    table_digests,
-    trainings_of,
-)
+from socl_pipeline.pipeline.job import Job, Target, open_dataset
+from socl_pipeline.pipeline.stages import STAGES
+from socl_pipeline.pipeline.targets import all_targets, is_current, table_digests, trainings_of
 from socl_pipeline.presets import overlay
 from socl_pipeline.settings import (
     BenchmarkSettings,

@@ -10,7 +10,8 @@ from typing import Literal
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import SUMMARY, Recipe, lock, read_summary
-from socl_pipeline.pipeline.stages import Job, Target, all_targets
+from socl_pipeline.pipeline.job import Job, Target
+from socl_pipeline.pipeline.targets import all_targets
 from socl_pipeline.settings import Config
 from socl_pipeline.settings.derived import OUTLINE, derived_name
 

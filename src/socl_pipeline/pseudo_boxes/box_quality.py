@@ -17,8 +17,8 @@ from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
 from socl_pipeline.figures.files import figure_png
 from socl_pipeline.pipeline.artifact import write_atomic
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.pseudo_boxes.making import SPARSE
 from socl_pipeline.pseudo_boxes.quality import Measured, extreme_frames
 from socl_pipeline.pseudo_boxes.quality_pictures import (

@@ -24,7 +24,7 @@ from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.datasets.video import Video
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path, scratch_folder
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pseudo_boxes.making import (
     ABSENT,
     SPARSE,

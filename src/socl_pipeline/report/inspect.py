@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from socl_pipeline.annotation.table import read_points
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import open_dataset
+from socl_pipeline.pipeline.job import open_dataset
 from socl_pipeline.report.frames import picture, pictures, save_frames
 from socl_pipeline.report.pictures import Image, png
 from socl_pipeline.settings import load_config

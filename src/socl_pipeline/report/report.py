@@ -18,8 +18,9 @@ from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.patches.loader import load_batch
 from socl_pipeline.patches.patch_set import PatchSet
 from socl_pipeline.pipeline.artifact import Summary, atomic_path
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job, made_tables
+from socl_pipeline.pipeline.targets import made_tables
 from socl_pipeline.report.gaussian_control import compare_with_gaussian
 from socl_pipeline.report.pictures import HEAT, SCORES, data_uri, heat_bar, png
 from socl_pipeline.report.sections import (

@@ -16,7 +16,7 @@ from socl_pipeline.benchmarks.protocols import METRICS, Protocol
 from socl_pipeline.figures.files import figure_png
 from socl_pipeline.figures.training import loss_plot
 from socl_pipeline.pipeline.artifact import Summary, read_summary
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.report.pictures import data_uri
 from socl_pipeline.settings import CostSettings
 

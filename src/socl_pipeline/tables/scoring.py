@@ -2,8 +2,8 @@
 
 from socl_pipeline.benchmarks.scores import Scorer
 from socl_pipeline.benchmarks.tracks import TrackerScore
+from socl_pipeline.pipeline.job import Job, open_dataset
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job, open_dataset
 
 
 def benchmark_scores(job: Job, benchmark: str, progress: Progress) -> dict[str, TrackerScore]:

@@ -12,8 +12,8 @@ from socl_pipeline.benchmarks.tracks import TrackerScore
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.figures.files import save
 from socl_pipeline.pipeline.artifact import write_atomic
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import TableSettings
 from socl_pipeline.settings.derived import is_outline
 from socl_pipeline.settings.tables import COSTS, HOURS

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Job, Target
+from socl_pipeline.pipeline.job import Job, Target
 from socl_pipeline.settings import load_config
 from socl_pipeline.trackers.base import Correctable
 from socl_pipeline.trackers.build import build_tracker

@@ -9,7 +9,7 @@ import numpy as np
 from socl_pipeline.annotation.table import FrameRow
 from socl_pipeline.boxes import FloatArray, clip_boxes
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pseudo_boxes.table import read_video_boxes
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.objectness.model import load_objectness

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path, canonical_json
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.settings import ProposalSettings, ViewSettings
 from socl_pipeline.top.edgeboxes.near import edge_boxes_near
 from socl_pipeline.top.views import ViewedFrame

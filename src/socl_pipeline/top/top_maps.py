@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from socl_pipeline.annotation.shards import FrameShard, frame_shards, run_shards
 from socl_pipeline.annotation.table import FrameRow, read_points
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.stages import Job
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.settings import TopMapSettings
 from socl_pipeline.top.frame_priors import frame_prior, warm_up, warn_of_other_views
 from socl_pipeline.top.maps import AUTO_GAIN, score_map, top_map

@@ -21,7 +21,7 @@ from socl_pipeline.settings import BenchmarkSettings, ResultsTrackerSettings, ex
 from socl_pipeline.settings.trackers import FormatName
 
 if TYPE_CHECKING:
-    from socl_pipeline.pipeline.stages import Job
+    from socl_pipeline.pipeline.job import Job
 
 logger = logging.getLogger(__name__)
 

@@ -26,9 +26,9 @@ from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.datasets.video import Video
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import atomic_path, scratch_folder
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.parallel import run_tasks
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import AnyTrackerSettings, ResultsTrackerSettings
 from socl_pipeline.trackers.base import Image, Tracker
 from socl_pipeline.trackers.build import build_tracker

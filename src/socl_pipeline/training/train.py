@@ -28,8 +28,8 @@ from socl_pipeline.pipeline.artifact import (
     scratch_folder,
     write_atomic,
 )
+from socl_pipeline.pipeline.job import Job
 from socl_pipeline.pipeline.progress import Progress
-from socl_pipeline.pipeline.stages import Job
 from socl_pipeline.settings import AnyModelSettings, TransTModelSettings
 from socl_pipeline.training.build import top_rendering
 from socl_pipeline.training.launch import launch, process_count

@@ -1,0 +1,1 @@
+"""What decides the results of the stages: parameters, inputs and the files they read."""
