@@ -446,6 +446,15 @@ def test_repetitions_count_as_the_mean_of_their_scores():
     assert found.overall.frames == 5
 
 
+def test_a_crash_is_that_of_the_last_pass():
+    truth = np.tile(fixed_track(1), (10, 1))
+    guess = truth.copy()
+    guess[4:] = np.nan
+    runs = Track((as_run(guess), as_run(guess)), "RuntimeError: no")
+    found = ope.score(manifest(), [as_video(truth)], {"v": runs}, "official")
+    assert found.overall.values["mean_iou"] == pytest.approx((1 + 4 / 10) / 2)
+
+
 @pytest.fixture(scope="module")
 def struck():
     """Published boxes of Struck, the truth per casefolded target, and the scores it reported."""

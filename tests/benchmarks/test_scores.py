@@ -175,3 +175,12 @@ def test_only_frames_tracked_count_for_speed(tmp_path):
     content[3] |= {"state": INITIALISED, "seconds": 99.0}
     found = read_tracks(write(tmp_path / "t.parquet", content), {"a": 4})
     assert _speed(found.tracks.values()) == pytest.approx(2 / 2.0)
+
+
+def test_frames_after_a_crash_took_no_time(tmp_path):
+    content = rows("a", 9)
+    for row in content[3:]:
+        row |= {"seconds": 0.0}  # as the stage writes them
+    content[3]["state"] = FAILED
+    found = read_tracks(write(tmp_path / "t.parquet", content, crashed={"a": "no"}), {"a": 9})
+    assert _speed(found.tracks.values()) == pytest.approx(2)

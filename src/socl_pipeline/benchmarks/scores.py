@@ -117,15 +117,15 @@ def _row(
 def _speed(tracks: Iterable[Track]) -> float | None:
     """Return the updates a second of tracks, without frames on which a tracker was started.
 
-    None where no time is known, as of most foreign trackers.
+    None where no time is known, as of most foreign trackers. Frames from a crash on took none.
     """
     updates, seconds = 0, 0.0
     for run in (run for track in tracks for run in track.runs):
-        timed = np.isfinite(run.seconds) & np.isin(run.states, (TRACKED, FAILED))
+        timed = (run.seconds > 0) & np.isfinite(run.seconds) & np.isin(run.states, (TRACKED, FAILED))
         timed[:1] = False
         updates += int(timed.sum())
         seconds += float(run.seconds[timed].sum())
-    return updates / max(seconds, 1e-9) if updates else None
+    return updates / seconds if updates else None
 
 
 def _known(value: float) -> float | None:
