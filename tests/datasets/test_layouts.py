@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from socl_pipeline.benchmarks.protocols import PROTOCOLS
 from socl_pipeline.benchmarks.scores import Scorer
+from socl_pipeline.benchmarks.tracks import Run, Track
 from socl_pipeline.datasets.layouts.vot import read_tags
+from socl_pipeline.datasets.manifest import VotConstants
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.datasets.video import require_truth
 from socl_pipeline.errors import InputError
@@ -225,7 +228,24 @@ class TestVot:
         replace_line(copy.truth, 3, "6,5,10,10")
         video = copy.dataset.read("ants")
         np.testing.assert_allclose(video.boxes[1:3], [[5, 4, 10, 10]] * 2)
-        np.testing.assert_array_equal(video.polygons[1], video.polygons[2])
+        # 8 numbers name the last pixel; 4 beside them reach a pixel further, as in Matlab
+        assert video.polygons[1].tolist() == [5, 4, 14, 4, 14, 13, 5, 13]
+        assert video.polygons[2].tolist() == [5, 4, 15, 4, 15, 14, 5, 14]
+
+    @pytest.mark.parametrize("convention", PROTOCOLS["vot"].conventions)
+    def test_a_truth_of_boxes_is_met_by_itself(self, make_copy, layout, convention):
+        copy = make_copy(layout)
+        copy.truth.write_text("6.5,5,10,10\n" * 3 + "nan,nan,nan,nan\n")
+        video = copy.dataset.read("ants")
+        assert video.polygons is None and video.absent.tolist() == [False] * 3 + [True]
+        assert video.boxes[0].tolist() == [5.5, 4, 10, 10]
+        states = np.array([1, 0, 0, 0], np.int8)
+        manifest = copy.dataset.manifest.model_copy(
+            update={"constants": VotConstants(eao_interval=(2, 3), burn_in=1)}
+        )
+        track = Track((Run(video.boxes, np.zeros(4), states),))
+        found = PROTOCOLS["vot"].score(manifest, [video], {"ants": track}, convention)
+        assert found.overall.curves["eao_curve"][1:3].tolist() == [1, 1]
 
     def test_tags_of_frames_and_of_the_sequence(self, make_copy, layout):
         copy = make_copy(layout)

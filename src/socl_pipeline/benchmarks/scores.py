@@ -121,7 +121,8 @@ def _speed(tracks: Iterable[Track]) -> float | None:
     """
     updates, seconds = 0, 0.0
     for run in (run for track in tracks for run in track.runs):
-        timed = (run.seconds > 0) & np.isfinite(run.seconds) & np.isin(run.states, (TRACKED, FAILED))
+        known = np.isfinite(run.seconds) & (run.seconds > 0)
+        timed = known & np.isin(run.states, (TRACKED, FAILED))
         timed[:1] = False
         updates += int(timed.sum())
         seconds += float(run.seconds[timed].sum())

@@ -203,10 +203,9 @@ def test_a_crash_when_it_is_started_counts_for_expected_overlap(
     alone = score(make_manifest(), videos[1:], {"b": tracks["b"]}, convention).overall.values
     assert alone["eao"] == 0 or (convention == "toolkit" and np.isnan(alone["eao"]))
 
-    again = [BOX] * 10 + [[np.nan] * 4] * 30  # lost in frame 10, and crashed at the start in 15
-    states = [1] + [0] * 9 + [2] + [3] * 4 + [2] + [0] * 24
-    tracks["b"] = make_track((again, states))
-    parts = measures.fragments(np.ones(40), np.array(states, np.int8), SKIP, CONVENTIONS["official"])
+    # lost in frame 10, and crashed when it was started again in 15
+    states = np.array([1] + [0] * 9 + [2] + [3] * 4 + [2] + [0] * 24, np.int8)
+    parts = measures.fragments(np.ones(40), states, SKIP, CONVENTIONS[convention])
     assert [(len(values), failed) for values, failed in parts] == [(10, True), (0, True)]
 
 
