@@ -168,9 +168,12 @@ def _finished_run(
 
 def _pass(tracker: Tracker, video: Video, running: Running) -> Pass:
     frames = _Frames(video.frames)
-    if running.skip is None:
-        return run_once(tracker, frames, video.boxes[0])
-    return run_with_restarts(tracker, frames, video.boxes, truth_regions(video), running.skip)
+    try:
+        if running.skip is None:
+            return run_once(tracker, frames, video.boxes[0])
+        return run_with_restarts(tracker, frames, video.boxes, truth_regions(video), running.skip)
+    except InputError as error:
+        raise InputError(f"{video.name}: {error}") from None
 
 
 def _sentence(crash: Exception) -> str:
