@@ -7,7 +7,7 @@ import pytest
 
 from socl_pipeline.benchmarks import ope
 from socl_pipeline.benchmarks.protocols import CURVES, METRICS, PROTOCOLS, protocol_of
-from socl_pipeline.benchmarks.scores import SCHEMA, _speed
+from socl_pipeline.benchmarks.scores import SCHEMA, Scorer, _speed
 from socl_pipeline.benchmarks.track_table import read_tracks
 from socl_pipeline.benchmarks.tracks import CRASHED, FAILED, INITIALISED, MISSING, TRACKED
 from socl_pipeline.datasets.manifest import Manifest
@@ -167,6 +167,13 @@ def test_stage_scores_under_other_protocols(tracked, raw_config, make_job):
         row = scored(make_job("scores"))[tracker, None]
         assert all(0 <= row[metric] <= 1 for metric in PROTOCOLS[protocol].headline)
         assert row["precision_curve"] is None or len(row["precision_curve"]) == 21
+
+
+def test_a_scorer_keeps_no_paths_of_frames(make_job):
+    job = make_job("scores")
+    scorer = Scorer.of(job.config.benchmark("val"), job.benchmark)
+    assert len(scorer.videos) == len(job.benchmark.names())
+    assert all(len(v.boxes) and not v.frames for v in scorer.videos)
 
 
 def test_only_frames_tracked_count_for_speed(tmp_path):

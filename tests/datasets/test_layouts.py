@@ -49,10 +49,12 @@ def test_every_layout_reads_its_copy(make_copy, layout):
 @pytest.mark.parametrize("layout", BENCHMARKS)
 def test_the_digest_follows_frames_and_boxes_but_not_attributes(make_copy, layout):
     copy = make_copy(layout)
-    before = copy.dataset.digest()
-    for path in copy.dataset.layout.files(copy.name).attributes:
+    before, attributes = copy.dataset.digest(), copy.dataset.digest_attributes()
+    files = [p for p in copy.dataset.layout.files(copy.name).attributes if p.exists()]
+    for path in files:
         path.unlink()
     assert copy.dataset.digest() == before
+    assert (copy.dataset.digest_attributes() != attributes) == bool(files)
     replace_line(copy.truth, 1, "1,1,5,5")
     changed = copy.dataset.digest()
     assert changed != before
@@ -103,6 +105,15 @@ class TestFaults:
         copy.truth.write_bytes(b"\xff\xd8\xff\xe0")
         with pytest.raises(InputError, match="not a text file"):
             copy.dataset.read(copy.name)
+
+
+def test_attributes_of_the_manifest_have_a_digest_of_their_own(make_copy):
+    copy = make_copy("otb")
+    content = copy.dataset.manifest.model_dump()
+    content["sequences"][copy.name]["attributes"] = ("IV", "OPR")
+    changed = Dataset(type(copy.dataset.manifest).model_validate(content), copy.dataset.root)
+    assert changed.digest() == copy.dataset.digest()
+    assert changed.digest_attributes() != copy.dataset.digest_attributes()
 
 
 def test_otb_attributes_are_the_manifests(make_copy):

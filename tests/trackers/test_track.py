@@ -4,9 +4,11 @@ import dataclasses
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 
 from socl_pipeline.benchmarks.track_table import read_tracks
@@ -67,6 +69,14 @@ def test_random_trackers_are_repeated(run_stage):
         assert len({run.boxes.tobytes() for run in runs}) == 4
     repeating = tracks_of(run_stage(Jumpy(), repetitions=7))
     assert {len(t.runs) for t in repeating.values()} == {3}
+
+
+def test_a_tracker_has_one_core(run_stage):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    run_stage(Jumpy(), protocol="ope")
+    assert cv2.getNumThreads() == torch.get_num_threads() == 1
+    cv2.setNumThreads(before)
 
 
 def test_trackers_that_say_so_run_once(run_stage):

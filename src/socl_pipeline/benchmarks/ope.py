@@ -294,7 +294,7 @@ def _flags(video: Video, manifest: Manifest) -> NDArray[np.bool_]:
 
     UAV123 and VOT flag none: their truth has no box there, which toolkits take as invalid.
     """
-    return video.absent if manifest.layout in _FLAGGED else np.zeros(len(video), bool)
+    return video.absent if manifest.layout in _FLAGGED else np.zeros(len(video.boxes), bool)
 
 
 def score_sequence(
