@@ -321,6 +321,33 @@ def test_pytracking_hits_without_truth_on_uav123():
         assert found.overall.values["precision"] == pytest.approx(precision)
 
 
+@pytest.mark.parametrize(
+    ("layout", "convention", "precision"),
+    [
+        ("uav123", "official", 1),  # no box is an invalid truth, as in the benchmark's own toolkit
+        ("uav123", "pytracking", 1),
+        ("uav123", "pysot", 1),
+        ("lasot", "official", 3 / 4),  # a flag
+        ("lasot", "pytracking", 3 / 4),
+    ],
+)
+def test_no_box_is_no_flag(layout, convention, precision):
+    truth = fixed_track(4)
+    truth[2] = np.nan
+    video = as_video(truth, absent=np.isnan(truth[:, 0]))
+    place = manifest(layout).model_copy(update={"layout": layout})
+    found = ope.score(place, [video], {"v": Track((as_run(fixed_track(4)),))}, convention)
+    assert found.overall.values["precision"] == pytest.approx(precision)
+    assert found.overall.curves["success_curve"][0] == pytest.approx(3 / 4)
+
+
+def test_a_truth_without_a_start_is_named():
+    truth = fixed_track(4)
+    truth[0] = np.nan
+    with pytest.raises(InputError, match=r"^lost: The truth has no box in its first frame"):
+        ope.score(manifest(), [as_video(truth, "lost")], {"lost": None}, "official")
+
+
 def test_pysot_keeps_the_first_prediction_and_what_is_broken():
     truth = fixed_track(4)
     guess = truth.copy()
@@ -417,6 +444,15 @@ def test_repetitions_count_as_the_mean_of_their_scores():
     found = ope.score(manifest(), [as_video(truth)], {"v": runs}, "official")
     assert found.overall.values["mean_iou"] == pytest.approx((1 + 1 / 5) / 2)
     assert found.overall.frames == 5
+
+
+def test_a_crash_is_that_of_the_last_pass():
+    truth = np.tile(fixed_track(1), (10, 1))
+    guess = truth.copy()
+    guess[4:] = np.nan
+    runs = Track((as_run(guess), as_run(guess)), "RuntimeError: no")
+    found = ope.score(manifest(), [as_video(truth)], {"v": runs}, "official")
+    assert found.overall.values["mean_iou"] == pytest.approx((1 + 4 / 10) / 2)
 
 
 @pytest.fixture(scope="module")

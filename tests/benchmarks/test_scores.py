@@ -7,7 +7,7 @@ import pytest
 
 from socl_pipeline.benchmarks import ope
 from socl_pipeline.benchmarks.protocols import CURVES, METRICS, PROTOCOLS, protocol_of
-from socl_pipeline.benchmarks.scores import SCHEMA, _speed
+from socl_pipeline.benchmarks.scores import SCHEMA, Scorer, _speed
 from socl_pipeline.benchmarks.track_table import read_tracks
 from socl_pipeline.benchmarks.tracks import CRASHED, FAILED, INITIALISED, MISSING, TRACKED
 from socl_pipeline.datasets.manifest import Manifest
@@ -169,9 +169,25 @@ def test_stage_scores_under_other_protocols(tracked, raw_config, make_job):
         assert row["precision_curve"] is None or len(row["precision_curve"]) == 21
 
 
+def test_a_scorer_keeps_no_paths_of_frames(make_job):
+    job = make_job("scores")
+    scorer = Scorer.of(job.config.benchmark("val"), job.benchmark)
+    assert len(scorer.videos) == len(job.benchmark.names())
+    assert all(len(v.boxes) and not v.frames for v in scorer.videos)
+
+
 def test_only_frames_tracked_count_for_speed(tmp_path):
     content = rows("a", 4)
     content[2] |= {"state": FAILED, "seconds": 1.5}
     content[3] |= {"state": INITIALISED, "seconds": 99.0}
     found = read_tracks(write(tmp_path / "t.parquet", content), {"a": 4})
     assert _speed(found.tracks.values()) == pytest.approx(2 / 2.0)
+
+
+def test_frames_after_a_crash_took_no_time(tmp_path):
+    content = rows("a", 9)
+    for row in content[3:]:
+        row |= {"seconds": 0.0}  # as the stage writes them
+    content[3]["state"] = FAILED
+    found = read_tracks(write(tmp_path / "t.parquet", content, crashed={"a": "no"}), {"a": 9})
+    assert _speed(found.tracks.values()) == pytest.approx(2)

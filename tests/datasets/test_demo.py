@@ -1,6 +1,7 @@
 """The demo dataset on disk: GOT-10k files, restarts, and respect for foreign folders."""
 
 import configparser
+import shutil
 from pathlib import Path
 
 import cv2
@@ -82,10 +83,12 @@ def test_cover_counts_eighths(visible, expected):
 
 
 def test_meta_info_reads_as_got10k(root):
-    parser = configparser.ConfigParser()
-    parser.read(root / "val/demo_val_000001/meta_info.ini")
-    meta = parser["METAINFO"]
-    assert list(meta) == [
+    text = (root / "val/demo_val_000001/meta_info.ini").read_text()
+    # as the GOT-10k toolkit reads it: each line after the first is a key
+    header, *lines = text.strip().split("\n")
+    meta = {line.split(": ")[0]: line.split(": ")[1] for line in lines}
+    assert header == "[METAINFO]"
+    assert list(meta)[:10] == [
         "url",
         "begin",
         "end",
@@ -98,6 +101,22 @@ def test_meta_info_reads_as_got10k(root):
         "resolution",
     ]
     assert meta["resolution"] == "(96, 64)"
+    assert all(key.startswith("demo_") for key in list(meta)[10:])
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    assert dict(parser["METAINFO"]) == meta
+
+
+def test_videos_with_a_section_of_our_own_are_written_again(root, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(root, old)
+    meta = old / VIDEOS[0] / "meta_info.ini"
+    lines = meta.read_text().splitlines()
+    own = [line.removeprefix("demo_") for line in lines if line.startswith("demo_")]
+    kept = [line for line in lines if not line.startswith("demo_")]
+    meta.write_text("\n".join([*kept, "", "[DEMO]", *own]) + "\n")
+    write_demo(old, **SETTINGS)
+    assert _contents(old) == _contents(root)
 
 
 def test_splits_and_videos_differ(root):

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from socl_pipeline.benchmarks.protocols import PROTOCOLS
 from socl_pipeline.benchmarks.scores import Scorer
+from socl_pipeline.benchmarks.tracks import Run, Track
 from socl_pipeline.datasets.layouts.vot import read_tags
+from socl_pipeline.datasets.manifest import VotConstants
 from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.datasets.video import require_truth
 from socl_pipeline.errors import InputError
@@ -46,10 +49,12 @@ def test_every_layout_reads_its_copy(make_copy, layout):
 @pytest.mark.parametrize("layout", BENCHMARKS)
 def test_the_digest_follows_frames_and_boxes_but_not_attributes(make_copy, layout):
     copy = make_copy(layout)
-    before = copy.dataset.digest()
-    for path in copy.dataset.layout.files(copy.name).attributes:
+    before, attributes = copy.dataset.digest(), copy.dataset.digest_attributes()
+    files = [p for p in copy.dataset.layout.files(copy.name).attributes if p.exists()]
+    for path in files:
         path.unlink()
     assert copy.dataset.digest() == before
+    assert (copy.dataset.digest_attributes() != attributes) == bool(files)
     replace_line(copy.truth, 1, "1,1,5,5")
     changed = copy.dataset.digest()
     assert changed != before
@@ -100,6 +105,15 @@ class TestFaults:
         copy.truth.write_bytes(b"\xff\xd8\xff\xe0")
         with pytest.raises(InputError, match="not a text file"):
             copy.dataset.read(copy.name)
+
+
+def test_attributes_of_the_manifest_have_a_digest_of_their_own(make_copy):
+    copy = make_copy("otb")
+    content = copy.dataset.manifest.model_dump()
+    content["sequences"][copy.name]["attributes"] = ("IV", "OPR")
+    changed = Dataset(type(copy.dataset.manifest).model_validate(content), copy.dataset.root)
+    assert changed.digest() == copy.dataset.digest()
+    assert changed.digest_attributes() != copy.dataset.digest_attributes()
 
 
 def test_otb_attributes_are_the_manifests(make_copy):
@@ -225,7 +239,24 @@ class TestVot:
         replace_line(copy.truth, 3, "6,5,10,10")
         video = copy.dataset.read("ants")
         np.testing.assert_allclose(video.boxes[1:3], [[5, 4, 10, 10]] * 2)
-        np.testing.assert_array_equal(video.polygons[1], video.polygons[2])
+        # 8 numbers name the last pixel; 4 beside them reach a pixel further, as in Matlab
+        assert video.polygons[1].tolist() == [5, 4, 14, 4, 14, 13, 5, 13]
+        assert video.polygons[2].tolist() == [5, 4, 15, 4, 15, 14, 5, 14]
+
+    @pytest.mark.parametrize("convention", PROTOCOLS["vot"].conventions)
+    def test_a_truth_of_boxes_is_met_by_itself(self, make_copy, layout, convention):
+        copy = make_copy(layout)
+        copy.truth.write_text("6.5,5,10,10\n" * 3 + "nan,nan,nan,nan\n")
+        video = copy.dataset.read("ants")
+        assert video.polygons is None and video.absent.tolist() == [False] * 3 + [True]
+        assert video.boxes[0].tolist() == [5.5, 4, 10, 10]
+        states = np.array([1, 0, 0, 0], np.int8)
+        manifest = copy.dataset.manifest.model_copy(
+            update={"constants": VotConstants(eao_interval=(2, 3), burn_in=1)}
+        )
+        track = Track((Run(video.boxes, np.zeros(4), states),))
+        found = PROTOCOLS["vot"].score(manifest, [video], {"ants": track}, convention)
+        assert found.overall.curves["eao_curve"][1:3].tolist() == [1, 1]
 
     def test_tags_of_frames_and_of_the_sequence(self, make_copy, layout):
         copy = make_copy(layout)

@@ -72,6 +72,7 @@ def test_constants_follow_the_protocol(write):
         ({"splits": {"train": {"folders": "t"}}}, "unknown key 'splits.train.folders': did you"),
         ({"splits": {"train": {}}}, "'splits.train.folder' is missing"),
         ({"sequences": {"S": {"frames": [1]}}}, "sequences.S.frames"),
+        ({"sequences": {"S": {"frames": [9, 3]}}}, "frames are 9 to 3: expected 0 <= first"),
     ],
 )
 def test_errors_name_file_and_key(write, changes, expected):

@@ -41,6 +41,16 @@ def test_single_calls_take_pil_images(video):
     assert not tracker.is_deterministic
 
 
+def test_a_frame_without_a_box_is_an_empty_one(video):
+    class Lost(OpenCVTracker):
+        def update(self, image):
+            return np.full(4, np.nan)
+
+    tracker = as_tracker(Lost("kcf"), "kcf", base=1)
+    boxes, _ = tracker.track([str(p) for p in video.frames[:2]], video.boxes[0])
+    assert boxes[1].tolist() == [0, 0, 0, 0]
+
+
 def test_a_tracker_of_a_config(raw_config, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(raw_config))

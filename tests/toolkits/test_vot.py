@@ -109,6 +109,16 @@ def test_the_tracker_counts_from_0(frame):
     assert mover.box.tolist() == [4, 5, 7, 8]
 
 
+def test_a_frame_without_a_box_is_an_empty_one(frame):
+    class Lost(Mover):
+        def update(self, image):
+            return np.full(4, np.nan)
+
+    replies = []
+    serve(Lost(), trax([(frame, [(Region(5, 6, 7, 8), {})]), (frame, None)], replies), 1)
+    assert replies[1][0] == (0, 0, 0, 0)
+
+
 def test_a_rotated_start(frame):
     replies = []
     square = Region(5, 6, 11, 6, 11, 12, 5, 12)

@@ -1,15 +1,19 @@
 """Stage `track`: repetitions, restarts of the stage, and trackers that crash."""
 
+import dataclasses
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 
 from socl_pipeline.benchmarks.track_table import read_tracks
 from socl_pipeline.benchmarks.tracks import CRASHED
+from socl_pipeline.datasets.readers import Dataset
 from socl_pipeline.errors import InputError
 from socl_pipeline.trackers import track
 
@@ -65,6 +69,14 @@ def test_random_trackers_are_repeated(run_stage):
         assert len({run.boxes.tobytes() for run in runs}) == 4
     repeating = tracks_of(run_stage(Jumpy(), repetitions=7))
     assert {len(t.runs) for t in repeating.values()} == {3}
+
+
+def test_a_tracker_has_one_core(run_stage):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    run_stage(Jumpy(), protocol="ope")
+    assert cv2.getNumThreads() == torch.get_num_threads() == 1
+    cv2.setNumThreads(before)
 
 
 def test_trackers_that_say_so_run_once(run_stage):
@@ -134,6 +146,19 @@ def test_a_crash_on_every_sequence_is_an_error(run_stage):
     with pytest.raises(InputError, match=r"kcf crashed on every sequence, on .* with Memory"):
         run_stage(Jumpy(crashes=(1, 2)), protocol="ope")
     assert tracks_of(run_stage(Jumpy(), protocol="ope"))  # it is run again
+
+
+def test_bad_data_names_its_sequence(run_stage, make_job, monkeypatch):
+    def without_start(video):
+        boxes = video.boxes.copy()
+        boxes[0] = np.nan
+        return dataclasses.replace(video, boxes=boxes)
+
+    read = Dataset.read
+    monkeypatch.setattr(Dataset, "read", lambda self, name: without_start(read(self, name)))
+    name = make_job("track").benchmark.names()[0]
+    with pytest.raises(InputError, match=f"{name}: The first box is .*nan"):
+        run_stage(Jumpy(), protocol="ope")
 
 
 def test_vot_needs_its_numbers(make_job, raw_config):

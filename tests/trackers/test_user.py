@@ -7,8 +7,9 @@ import pytest
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import Config, PythonTrackerSettings, validate_config
+from socl_pipeline.trackers.base import AnswerError
 from socl_pipeline.trackers.build import build_tracker
-from socl_pipeline.trackers.run import run_sequence
+from socl_pipeline.trackers.run import run_once, run_sequence
 from socl_pipeline.trackers.user import digest_code
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
@@ -123,6 +124,9 @@ def test_what_is_wrong_with_a_class(settings, found, what):
 def test_what_is_no_box(settings):
     with pytest.raises(InputError, match=r"Wrong.update returned 'here'; expected a box"):
         boxes(settings("Wrong"))
+    # a fault of the tracker in one sequence, which is no reason to stop the others
+    result = run_once(build_tracker(settings("Wrong"), None), [IMAGE] * 3, [5, 6, 7, 8])
+    assert isinstance(result.crash, AnswerError) and np.isnan(result.run.boxes[1:]).all()
 
 
 def test_a_module_that_is_not_there():

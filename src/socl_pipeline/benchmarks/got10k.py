@@ -11,7 +11,7 @@ experiments/got10k.py) computes them:
   thresholds.
 
 Where the target is absent the reader gives no box: such frames do not count either. A frame
-without a prediction has overlap 0.
+without a prediction, or with one that is not finite, has overlap 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def frame_overlaps(
     overlap = boxes.iou(
         into_image(track[shown], width, height), into_image(target[shown], width, height)
     )
-    return np.nan_to_num(overlap, nan=0.0)
+    return np.where(np.isfinite(track[shown]).all(axis=1), overlap, 0.0)
 
 
 def into_image(rows: FloatArray, width: float, height: float) -> FloatArray:

@@ -65,6 +65,8 @@ NORM_PRECISION_SCORE_INDEX = 20
 """Where among them 0.20 is, whose value LaSOT's toolkit, pysot and pytracking report."""
 
 _TO_ONE_BASED = np.array([1.0, 1.0, 0.0, 0.0])
+_NO_START = "The truth has no box in its first frame: a tracker cannot start there."
+_FLAGGED = ("lasot", "got10k")  # layouts with files of flags; elsewhere a box is there or not
 
 
 @dataclass(frozen=True)
@@ -202,9 +204,7 @@ class Targets:
         checked = [box_rows(truth, "true") for truth in truths]
         for truth in checked:
             if not len(truth) or not _is_box(truth[:1])[0]:
-                raise InputError(
-                    "The truth has no box in its first frame: a tracker cannot start there."
-                )
+                raise InputError(_NO_START)
         self.rules = rules
         self.starts = np.cumsum([0, *(len(truth) for truth in checked)])
         self.boxes = np.concatenate(checked) if checked else np.zeros((0, 4))
@@ -262,7 +262,10 @@ def score(
     Repetitions count as the mean of their scores.
     """
     rules = _rules(manifest, convention)
-    targets = Targets([v.boxes for v in videos], rules, [v.absent for v in videos])
+    for video in videos:
+        if not _is_box(video.boxes[:1]).all():
+            raise InputError(f"{video.name}: {_NO_START}")
+    targets = Targets([v.boxes for v in videos], rules, [_flags(v, manifest) for v in videos])
     repetitions = [
         targets.score(
             [tracks[v.name].repetition(r).boxes for v in videos],
@@ -284,6 +287,14 @@ def _rules(manifest: Manifest, convention: str) -> Rules:
     if convention == "pytracking" and manifest.name.startswith("uav"):
         return replace(rules, invalid="hit")
     return rules
+
+
+def _flags(video: Video, manifest: Manifest) -> NDArray[np.bool_]:
+    """Return which frames (n,) the benchmark's files flag as absent.
+
+    UAV123 and VOT flag none: their truth has no box there, which toolkits take as invalid.
+    """
+    return video.absent if manifest.layout in _FLAGGED else np.zeros(len(video.boxes), bool)
 
 
 def score_sequence(

@@ -49,7 +49,8 @@ def export(
     config: Path, results: Path, form: FormatName, output: Path, base: int | None, **names: str
 ) -> None:
     """Write a tracker's boxes and times as another toolkit would."""
-    from socl_pipeline.benchmarks.formats.tracks import lost_frames, read_runs
+    from socl_pipeline.benchmarks.formats.tracks import lost_frames
+    from socl_pipeline.benchmarks.track_table import read_runs
     from socl_pipeline.trackers.foreign import result_folder
 
     job = Job(load_config(config), Target.of("track", **names), results)
@@ -77,7 +78,7 @@ def export(
 def submit(config: Path, results: Path, server: ServerName, output: Path, **names: str) -> None:
     """Write the archive of a tracker's boxes that an evaluation server takes."""
     from socl_pipeline.benchmarks.formats.submission import write_archive
-    from socl_pipeline.benchmarks.formats.tracks import read_runs
+    from socl_pipeline.benchmarks.track_table import read_runs
 
     job = Job(load_config(config), Target.of("track", **names), results)
     runs = read_runs(job.output)

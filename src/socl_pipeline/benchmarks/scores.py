@@ -5,7 +5,7 @@ average. A protocol fills the columns of its figures and leaves the others null.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,7 @@ class Scorer:
         Raises InputError for an unknown convention and for truth that is withheld.
         """
         protocol = protocol_of(settings, dataset.manifest)
-        videos = [dataset.read(name) for name in dataset.names()]
-        for video in videos:
-            require_truth(video, dataset.manifest.title)
+        videos = [_truth(dataset, name) for name in dataset.names()]
         return cls(protocol, settings.convention, dataset.manifest, videos)
 
     def read(self, path: Path) -> Tracks:
@@ -67,6 +65,13 @@ class Scorer:
         """Score a tracker; sequences of which it has no results are left out."""
         shown = [v for v in self.videos if v.name in tracks.tracks]
         return self.protocol.score(self.manifest, shown, tracks.tracks, self.convention)
+
+
+def _truth(dataset: Dataset, name: str) -> Video:
+    """Return a sequence without its frames: LaSOT's paths alone would take 200 MiB."""
+    video = dataset.read(name)
+    require_truth(video, dataset.manifest.title)
+    return replace(video, frames=[])
 
 
 def run(job: Job, path: Path) -> Mapping[str, Any]:
@@ -117,15 +122,16 @@ def _row(
 def _speed(tracks: Iterable[Track]) -> float | None:
     """Return the updates a second of tracks, without frames on which a tracker was started.
 
-    None where no time is known, as of most foreign trackers.
+    None where no time is known, as of most foreign trackers. Frames from a crash on took none.
     """
     updates, seconds = 0, 0.0
     for run in (run for track in tracks for run in track.runs):
-        timed = np.isfinite(run.seconds) & np.isin(run.states, (TRACKED, FAILED))
+        known = np.isfinite(run.seconds) & (run.seconds > 0)
+        timed = known & np.isin(run.states, (TRACKED, FAILED))
         timed[:1] = False
         updates += int(timed.sum())
         seconds += float(run.seconds[timed].sum())
-    return updates / max(seconds, 1e-9) if updates else None
+    return updates / seconds if updates else None
 
 
 def _known(value: float) -> float | None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from socl_pipeline.benchmarks.tracks import CRASHED, MISSING, TRACKED, Run, Track
+from socl_pipeline.benchmarks.tracks import CRASHED, MISSING, Run, Track
 from socl_pipeline.errors import InputError
 
 
@@ -50,6 +49,16 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     return Tracks(tracks, missing)
 
 
+def read_runs(path: Path) -> dict[str, list[Run]]:
+    """Return the passes over each sequence of a table, in its order.
+
+    Raises InputError if the table is not there.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: not built yet; run `socl track`")
+    return runs_of(pq.read_table(path))
+
+
 def runs_of(table: pa.Table) -> dict[str, list[Run]]:
     """Return the passes over each sequence of a table of tracks.
 
@@ -57,9 +66,9 @@ def runs_of(table: pa.Table) -> dict[str, list[Run]]:
     """
     names = table["sequence"].combine_chunks().dictionary_encode()
     sequences = names.indices.to_numpy()
-    repetitions = _column(table, "repetition", 0)
+    repetitions = table["repetition"].to_numpy()
     boxes = np.stack([table[c].to_numpy() for c in "xywh"], axis=1)
-    seconds, states = table["seconds"].to_numpy(), _column(table, "state", TRACKED)
+    seconds, states = table["seconds"].to_numpy(), table["state"].to_numpy().astype(np.int8)
     starts = np.flatnonzero(np.diff(sequences) | np.diff(repetitions)) + 1
     runs: dict[str, list[Run]] = {}
     for begin, end in zip([0, *starts], [*starts, len(sequences)], strict=True):
@@ -76,10 +85,3 @@ def digest_tracks(table: pa.Table) -> str:
     for column in ("repetition", "state", *"xywh"):
         digest.update(table[column].to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def _column(table: pa.Table, name: str, default: int) -> NDArray[np.int8]:
-    """Return a column of whole numbers; tables of a single pass may have none."""
-    if name in table.column_names:
-        return table[name].to_numpy().astype(np.int8)
-    return np.full(table.num_rows, default, np.int8)

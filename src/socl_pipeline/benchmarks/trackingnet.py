@@ -69,15 +69,18 @@ def score_sequence(
     if not len(target):
         raise InputError("The truth has no frame: score at least one.")
     track = np.concatenate([target[:1], track[1:]])
-    overlap = np.nan_to_num(boxes.iou(track, target), nan=-1.0)  # without a box: below all
-    gap = boxes.centers(track) - boxes.centers(target)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a true box without a size
+    track[~np.isfinite(track).all(axis=1)] = np.nan
+    # a true box without a size; a predicted one beyond the range of numbers
+    with np.errstate(all="ignore"):
+        overlap = np.nan_to_num(boxes.iou(track, target), nan=-1.0)  # without a box: below all
+        gap = boxes.centers(track) - boxes.centers(target)
+        distance = np.sqrt((gap * gap).sum(axis=1))
         # in the devkit's order of operations, so that ties fall alike
         ratios = gap / target[:, 2:] * gap / target[:, 2:]
     reached = np.greater if convention == "strict" else np.greater_equal
     curves = {
         "success_curve": np.mean(reached(overlap[:, None], SUCCESS_THRESHOLDS), axis=0),
-        "precision_curve": _within(np.sqrt((gap * gap).sum(axis=1)), PRECISION_THRESHOLDS),
+        "precision_curve": _within(distance, PRECISION_THRESHOLDS),
         "norm_precision_curve": _within(np.sqrt(ratios.sum(axis=1)), NORM_PRECISION_THRESHOLDS),
     }
     values = {

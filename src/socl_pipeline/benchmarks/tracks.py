@@ -47,11 +47,15 @@ class Track:
         return self.runs[min(index, len(self.runs) - 1)]
 
     def crash(self, index: int) -> int | None:
-        """Return from which frame of a pass on the tracker had crashed: all without a box."""
+        """Return from which frame of a pass on the tracker had crashed: all without a box.
+
+        None where it did not; a crash ends a sequence's passes, so that it is the last one's.
+        """
         boxes = self.repetition(index).boxes
         known = np.flatnonzero(np.isfinite(boxes).all(axis=1))
         end = int(known[-1]) + 1 if len(known) else 0
-        return end if self.failed is not None and end < len(boxes) else None
+        crashed = self.failed is not None and index >= len(self.runs) - 1
+        return end if crashed and end < len(boxes) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ from socl_pipeline.errors import InputError
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 92
 _META = "meta_info.ini"
+_OWN = "demo_"  # begins the keys in it that GOT-10k has not
 _VIDEO = re.compile(r"demo_(train|val)_\d{6}")
 # Beginnings of the names of folders that an interrupted run may leave behind.
 _UNFINISHED, _DISCARDED = ".unfinished-", ".discarded-"
@@ -127,7 +128,11 @@ def _written_identity(folder: Path) -> dict[str, str]:
         parser.read_string(meta.read_text("utf-8"))
     except (configparser.Error, UnicodeDecodeError):
         return {}
-    return dict(parser["DEMO"]) if parser.has_section("DEMO") else {}
+    if parser.has_section("DEMO"):  # as it was written once; toolkits stumble over it
+        return {"renderer": "drawn again"}
+    values = dict(parser["METAINFO"]) if parser.has_section("METAINFO") else {}
+    own = {k: v for k, v in values.items() if k.startswith(_OWN)}
+    return {k.removeprefix(_OWN): v for k, v in own.items()}
 
 
 def _write_split(split: Path, videos: list[_Video], progress: Callable[[int], None] | None) -> None:
@@ -205,7 +210,10 @@ def _labels(frame: RenderedFrame) -> tuple[str, str, str, str]:
 
 
 def _meta_text(video: _Video, scene: Scene) -> str:
-    """The GOT-10k section, then a section of our own that GOT-10k readers never ask for."""
+    """The GOT-10k section, with keys of our own that GOT-10k readers never ask for.
+
+    One section and no empty line: the GOT-10k toolkit takes each line after the first for a key.
+    """
     seconds = video.settings.frames // 10
     meta = {
         "url": "procedural",
@@ -219,8 +227,5 @@ def _meta_text(video: _Video, scene: Scene) -> str:
         "motion_adverb": "smoothly",
         "resolution": f"({video.settings.width}, {video.settings.height})",
     }
-    sections = {"METAINFO": meta, "DEMO": video.identity}
-    return "\n".join(
-        f"[{name}]\n" + "".join(f"{key}: {value}\n" for key, value in values.items())
-        for name, values in sections.items()
-    )
+    meta |= {_OWN + key: value for key, value in video.identity.items()}
+    return "[METAINFO]\n" + "".join(f"{key}: {value}\n" for key, value in meta.items())

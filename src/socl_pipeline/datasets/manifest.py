@@ -32,6 +32,13 @@ class Sequence(Section):
     digits: int = Field(4, description="Layout otb: digits of an image's number.")
     attributes: tuple[str, ...] = Field((), description="What is hard in it (layout otb).")
 
+    @field_validator("frames")
+    @classmethod
+    def _range_is_one(cls, frames: tuple[int, int] | None) -> tuple[int, int] | None:
+        if frames is not None and not 0 <= frames[0] <= frames[1]:
+            raise ValueError(f"frames are {frames[0]} to {frames[1]}: expected 0 <= first <= last")
+        return frames
+
 
 class DemoVideos(Section):
     """How the demo dataset is drawn (`socl demo-data`)."""

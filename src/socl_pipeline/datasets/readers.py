@@ -83,6 +83,22 @@ class Dataset:
             digest.update(path.read_bytes() if path.exists() else b"none")
         return digest.hexdigest()
 
+    def digest_attributes(self) -> str:
+        """Return a hash of what the benchmark says is hard in each sequence.
+
+        No part of `digest`: attributes group scores, so that a copy which gets them later need not
+        be tracked again, but only drawn.
+        """
+        digest = hashlib.sha256()
+        for name in self.names():
+            digest.update(name.encode() + b"\0")
+            if name in self.manifest.sequences:
+                digest.update("\n".join(self.manifest.sequences[name].attributes).encode())
+            for path in self.layout.files(name).attributes:
+                if path.exists():
+                    digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()
+
     @cached_property
     def layout(self) -> Layout:
         """How the dataset lies on disk."""

@@ -14,6 +14,7 @@ import PIL.Image
 from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline.datasets.images import read_image
+from socl_pipeline.toolkits.boxes import in_their_pixels
 from socl_pipeline.trackers.base import Box, Image, Tracker
 
 
@@ -65,7 +66,7 @@ class ToolkitTracker:
         self._tracker.init(image, np.asarray(box, np.float64) - self._shift)
 
     def _next(self, image: Image) -> Box:
-        return self._tracker.update(image) + self._shift
+        return in_their_pixels(self._tracker.update(image), self._shift)
 
 
 def as_tracker(

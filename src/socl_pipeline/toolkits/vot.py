@@ -16,6 +16,7 @@ import numpy as np
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.polygons import polygon_boxes
 from socl_pipeline.errors import InputError
+from socl_pipeline.toolkits.boxes import in_their_pixels
 from socl_pipeline.trackers.base import Box, Tracker
 
 _PATH = click.Path(path_type=Path)
@@ -38,7 +39,7 @@ def serve(tracker: Tracker, trax: Any, base: int = 0) -> None:
                 tracker.init(image, box)
             else:
                 box = tracker.update(image)
-            x, y, w, h = (float(v) for v in box + shift)
+            x, y, w, h = (float(v) for v in in_their_pixels(box, shift))
             server.status([(trax.Rectangle.create(x, y, w, h), _sureness(tracker))])
 
 

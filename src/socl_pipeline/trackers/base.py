@@ -7,6 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline.errors import InputError
 
+
+class AnswerError(InputError):
+    """What a tracker gave is no box: a fault of it as a crash is, not one of the data."""
+
+
 Image = NDArray[np.uint8]
 Box = NDArray[np.float64]
 

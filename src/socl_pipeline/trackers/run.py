@@ -1,6 +1,7 @@
 """Runs a tracker over one sequence: once through, or with restarts as VOT does.
 
-What a tracker raises, except an InputError (bad data), is a crash: it ends the pass, is kept beside
+What a tracker raises, except an InputError (bad data), is a crash, and so is an answer that is no
+box (AnswerError): it ends the pass, is kept beside
 the boxes so far, and leaves it to the caller what becomes of it.
 """
 
@@ -16,7 +17,7 @@ from socl_pipeline.benchmarks.tracks import FAILED, INITIALISED, SKIPPED, TRACKE
 from socl_pipeline.benchmarks.vot.raster import overlaps
 from socl_pipeline.benchmarks.vot.regions import in_files
 from socl_pipeline.errors import InputError
-from socl_pipeline.trackers.base import Box, Image, Tracker, check_box
+from socl_pipeline.trackers.base import AnswerError, Box, Image, Tracker, check_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +153,9 @@ class _Recorder:
         start = time.perf_counter()
         try:
             yield
-        except InputError:
-            raise
         except Exception as error:  # whatever a tracker's own code raises is a crash of it
+            if isinstance(error, InputError) and not isinstance(error, AnswerError):
+                raise
             self.crash = error
             self.fail(index)
         else:

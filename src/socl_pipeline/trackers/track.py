@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
+import cv2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from socl_pipeline.benchmarks.formats.tracks import table_of
 from socl_pipeline.benchmarks.track_table import digest_tracks, read_tracks
 from socl_pipeline.benchmarks.tracks import CRASHED, Run
 from socl_pipeline.benchmarks.vot.regions import truth_regions
@@ -139,7 +140,8 @@ def _crashes(tracker: str, tasks: Sequence[_Sequence]) -> dict[str, str]:
 
 
 def _track(task: _Sequence) -> int:
-    torch.set_num_threads(1)  # one process is one core
+    torch.set_num_threads(1)  # one process is one core, with or without workers
+    cv2.setNumThreads(1)
     video = task.dataset.read(task.name)
     tracker = build_tracker(task.settings, task.model)
     runs = repeat(
@@ -161,34 +163,24 @@ def _finished_run(
         seed_generators(task.name, repetition)
         made = _pass(tracker, video, task.running)
         crashed = {} if made.crash is None else {task.name: _sentence(made.crash)}
-        _write(piece, _rows(task.name, repetition, made.run), crashed)
+        _write(piece, table_of({task.name: [made.run]}, SCHEMA, repetition), crashed)
     track = read_tracks(piece, {task.name: len(video)}).tracks[task.name]
     return track.runs[0], track.failed is not None
 
 
 def _pass(tracker: Tracker, video: Video, running: Running) -> Pass:
     frames = _Frames(video.frames)
-    if running.skip is None:
-        return run_once(tracker, frames, video.boxes[0])
-    return run_with_restarts(tracker, frames, video.boxes, truth_regions(video), running.skip)
+    try:
+        if running.skip is None:
+            return run_once(tracker, frames, video.boxes[0])
+        return run_with_restarts(tracker, frames, video.boxes, truth_regions(video), running.skip)
+    except InputError as error:
+        raise InputError(f"{video.name}: {error}") from None
 
 
 def _sentence(crash: Exception) -> str:
     """Return the class and the message of a crash on one line."""
     return " ".join(f"{type(crash).__name__}: {crash}".split())
-
-
-def _rows(name: str, repetition: int, run: Run) -> pa.Table:
-    length = len(run.boxes)
-    columns = [
-        pa.array([name] * length, pa.string()),
-        pa.array(np.full(length, repetition, np.int16)),
-        pa.array(np.arange(length), pa.int32()),
-        *(pa.array(run.boxes[:, i]) for i in range(4)),
-        pa.array(run.seconds),
-        pa.array(run.states),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
 def _write(path: Path, rows: pa.Table, crashed: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from socl_pipeline.boxes import centered_boxes
 from socl_pipeline.errors import InputError
 from socl_pipeline.settings import PythonTrackerSettings, expand
-from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
+from socl_pipeline.trackers.base import AnswerError, Box, Image, check_box, check_image, check_point
 
 METHODS = ("init", "update")
 DETERMINISTIC = ("deterministic", "is_deterministic")  # ours, the GOT-10k toolkit's
@@ -50,7 +50,8 @@ class UserTracker:
         """Return the box (4,) in the next frame, NaN where the tracker finds nothing.
 
         Raises:
-            InputError: the image is malformed, or the user's tracker returns no box.
+            InputError: the image is malformed.
+            AnswerError: the user's tracker returns no box.
             RuntimeError: `init` was not called.
         """
         if self._image is None:
@@ -206,5 +207,5 @@ def _as_box(found: Any, name: str) -> Box:
     except (TypeError, ValueError):
         box = np.zeros(0)
     if box.shape != (4,):
-        raise InputError(f"{name}.update returned {found!r}; expected a box x, y, w, h")
+        raise AnswerError(f"{name}.update returned {found!r}; expected a box x, y, w, h")
     return box

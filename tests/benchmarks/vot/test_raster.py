@@ -131,6 +131,16 @@ def test_nan_is_no_number():
     assert np.isnan(overlaps([[0, 0, 5, 5]], [[np.nan] * 8], (9, 9)))
 
 
+@pytest.mark.parametrize("rule", COLUMNS)
+def test_a_huge_box_covers_the_image_and_an_endless_one_is_none(rule):
+    truth = [[10, 10, 20, 20]]
+    (expected,) = overlaps([[-50, -50, 1000, 1000]], truth, LAST, rule)
+    assert overlaps([[-1e30, -1e30, 2e30, 2e30]], truth, LAST, rule) == expected > 0
+    assert overlaps([[1e30, 1e30, 1e30, 1e30]], truth, LAST, rule) == 0
+    for endless in ([1e200, 0, 1, 1], [-np.inf, 0, np.inf, 9]):
+        assert np.isnan(overlaps([endless], truth, LAST, rule))
+
+
 def test_misshapen_input_is_refused():
     box = [[0, 0, 5, 5]]
     with pytest.raises(InputError, match=r"shape \(1, 5\): expected \(n, 4\) or \(n, 8\)"):

@@ -190,6 +190,25 @@ def test_a_crash_is_a_failure_without_an_end(make_video, make_track, make_manife
     assert found["eao"] == pytest.approx(np.mean(np.minimum(19 / (lengths - 1), 1)))
 
 
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_crash_when_it_is_started_counts_for_expected_overlap(
+    make_video, make_track, make_manifest, convention
+):
+    videos = [make_video("a", [BOX] * 40), make_video("b", [BOX] * 40)]
+    fine, crashed = ([BOX] * 40, [1] + [0] * 39), (np.full((40, 4), np.nan), [2] + [0] * 39)
+    tracks = {"a": make_track(fine), "b": make_track(crashed)}
+    found = score(make_manifest(), videos, tracks, convention).overall.values
+    assert found["eao"] == pytest.approx(1 / 2)
+    assert found["accuracy"] == pytest.approx(30 / 69 if convention != "toolkit" else 1 / 2)
+    alone = score(make_manifest(), videos[1:], {"b": tracks["b"]}, convention).overall.values
+    assert alone["eao"] == 0 or (convention == "toolkit" and np.isnan(alone["eao"]))
+
+    # lost in frame 10, and crashed when it was started again in 15
+    states = np.array([1] + [0] * 9 + [2] + [3] * 4 + [2] + [0] * 24, np.int8)
+    parts = measures.fragments(np.ones(40), states, SKIP, CONVENTIONS[convention])
+    assert [(len(values), failed) for values, failed in parts] == [(10, True), (0, True)]
+
+
 def test_a_single_frame_has_no_accuracy_and_no_expected_overlap(
     make_video, make_track, make_manifest
 ):
@@ -204,6 +223,8 @@ def test_bad_input_is_refused(make_video, make_track, make_manifest):
     video = make_video("a", [BOX] * 3)
     with pytest.raises(InputError, match="a: 2 boxes, its truth has 3 regions"):
         score(make_manifest(), [video], {"a": make_track(([BOX] * 2, [1, 0]))})
+    with pytest.raises(InputError, match="a: a box in the first frame where VOT's runs have"):
+        score(make_manifest(), [video], {"a": make_track(([BOX] * 3, [0, 0, 0]))})
     other = make_manifest().model_copy(update={"constants": None})
     with pytest.raises(InputError, match="needs numbers that depend on the data"):
         score(other, [video], {"a": make_track(([BOX] * 3, [1, 0, 0]))})

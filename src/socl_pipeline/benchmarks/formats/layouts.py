@@ -103,8 +103,15 @@ class ResultFolder:
     def read(self, name: str, frames: int) -> list[Run]:
         """Return a sequence's repetitions.
 
-        Raises InputError if there is none, or that names the file and line that is wrong.
+        Raises InputError if there is none, that names the file and line that is wrong, or if
+        restarts are wanted of a format that has none.
         """
+        if self.resets and self.format.shape != "vot":
+            raise InputError(
+                f"{self.folder}: files of format {self.format.name} hold one pass, and VOT's "
+                "protocol restarts trackers; take format vot or pysot, or score them under "
+                "protocol ope"
+            )
         files = self.find(name)
         if not files:
             raise InputError(f"{self.expected(name)}: no results of sequence {name}")

@@ -1,30 +1,16 @@
-"""Our track tables as passes over sequences, and passes as our track tables."""
+"""Passes over sequences as our track tables."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from socl_pipeline.benchmarks.track_table import runs_of
 from socl_pipeline.benchmarks.tracks import FAILED, TRACKED, Run
-from socl_pipeline.errors import InputError
 
 
-def read_runs(path: Path) -> dict[str, list[Run]]:
-    """Return the repetitions of each sequence in a track table, in the table's order.
-
-    Raises InputError if the table is not there.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: not built yet; run `socl track`")
-    return runs_of(pq.read_table(path))
-
-
-def table_of(runs: Mapping[str, Sequence[Run]], schema: pa.Schema) -> pa.Table:
-    """Return the track table of the repetitions of each sequence."""
-    passes = [(name, i, run) for name, found in runs.items() for i, run in enumerate(found)]
+def table_of(runs: Mapping[str, Sequence[Run]], schema: pa.Schema, first: int = 0) -> pa.Table:
+    """Return the track table of the repetitions of each sequence, counted from `first` on."""
+    passes = [(name, i, run) for name, found in runs.items() for i, run in enumerate(found, first)]
     columns = {
         "sequence": [name for name, _, run in passes for _ in run.seconds],
         "repetition": _column([np.full(len(r.seconds), i) for _, i, r in passes]),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from socl_pipeline.benchmarks.tracks import FAILED, INITIALISED, TRACKED
+from socl_pipeline.benchmarks.tracks import FAILED, INITIALISED, SKIPPED, TRACKED
 from socl_pipeline.benchmarks.vot.conventions import VotConvention
 
 Float = NDArray[np.float64]
@@ -83,10 +83,13 @@ def fragments(
 ) -> list[tuple[Float, bool]]:
     """Split a run into its fragments: overlaps from a start on, and whether it ended in failure.
 
-    The overlap of a frame without one is 0. skip: frames from a failure to the next start.
+    The overlap of a frame without one is 0. A tracker that crashed when it was started has failed
+    in that frame, and leaves a fragment without frames. skip: frames from a failure to the next
+    start.
     """
     values = np.where(states == TRACKED, np.nan_to_num(overlap, nan=0.0), 0.0)
-    starts = [int(s) for s in np.flatnonzero(states == INITIALISED)]
+    idle = np.concatenate([[True], np.isin(states[:-1], (FAILED, SKIPPED))])
+    starts = np.flatnonzero((states == INITIALISED) | ((states == FAILED) & idle)).tolist()
     found = []
     for start, end in zip(starts, [*starts[1:], len(values)], strict=True):
         failed = np.flatnonzero(states[start:end] == FAILED)
@@ -117,8 +120,6 @@ def expected_overlap_curve(
     total, weight = np.zeros(length), np.zeros(length)
     tracked = np.arange(1, length)
     for (values, failed), share in zip(parts, weights, strict=True):
-        if not len(values):
-            continue  # failed at once, and no frame of it is left
         whole = np.zeros(length)
         whole[: len(values)] = values
         shown = length if failed else len(values)

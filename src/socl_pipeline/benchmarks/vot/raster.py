@@ -60,17 +60,19 @@ def _corners(regions: ArrayLike, rule: RasterRule) -> Float:
 
     TraX computes with 32 bits, which decides some roundings.
     """
-    given = np.asarray(regions, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what 32 bits cannot hold is no region
+        given = np.asarray(regions, dtype=np.float32)
     if given.ndim != 2 or given.shape[1] not in (4, 8):
         raise InputError(f"The regions have shape {given.shape}: expected (n, 4) or (n, 8).")
     if given.shape[1] == 8:
         corners = given.reshape(-1, 4, 2).astype(np.float64)
         return np.rint(corners) if rule == "toolkit" else corners
     low, side = given[:, :2], given[:, 2:]
-    high = low + side
-    if rule == "toolkit":
-        start, last = np.rint(low), np.rint(low) + np.rint(side) - 1
-        low, high = np.minimum(start, last), np.maximum(start, last)
+    with np.errstate(over="ignore", invalid="ignore"):
+        high = low + side
+        if rule == "toolkit":
+            start, last = np.rint(low), np.rint(low) + np.rint(side) - 1
+            low, high = np.minimum(start, last), np.maximum(start, last)
     (left, top), (right, bottom) = low.T, high.T
     outline = [left, top, right, top, right, bottom, left, bottom]
     return np.stack(outline, axis=1).reshape(-1, 4, 2).astype(np.float64)
@@ -180,7 +182,8 @@ def _covered(corners: Float, y: int, width: int, truncated: bool) -> tuple[int, 
         low, high = min(low, crossing), max(high, crossing)
     if low > high:
         return 0, 0
-    start, end = max(int(low), 0), int(high)  # towards 0, as a cast does
+    # towards 0, as a cast does; cut before it, as whole numbers cannot hold what is huge
+    start, end = int(min(max(low, 0.0), width + 1.0)), int(max(min(high, width + 1.0), -1.0))
     beyond = width
     if truncated and end > width:
         beyond = width - 1  # TraX loses a column here

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from socl_pipeline.benchmarks.tracks import Score, Track, TrackerScore
+from socl_pipeline.benchmarks.tracks import TRACKED, Score, Track, TrackerScore
 from socl_pipeline.benchmarks.vot import measures
 from socl_pipeline.benchmarks.vot.constants import vot_constants
 from socl_pipeline.benchmarks.vot.conventions import CONVENTIONS, VotConvention
@@ -35,7 +35,7 @@ def score(
     """Score a tracker's runs with restarts.
 
     Raises InputError if the manifest has no interval of lengths for the EAO, or if a run does not
-    fit its truth or was not started where VOT starts it.
+    fit its truth or does not say where the tracker was started.
     """
     constants = vot_constants(manifest)
     rules = CONVENTIONS[convention]
@@ -59,6 +59,11 @@ def _measured(video: Video, track: Track, rules: VotConvention) -> _Sequence:
         if len(run.boxes) != len(truth):
             raise InputError(
                 f"{video.name}: {len(run.boxes)} boxes, its truth has {len(truth)} regions"
+            )
+        if run.states[:1] == TRACKED:
+            raise InputError(
+                f"{video.name}: a box in the first frame where VOT's runs have the code of a start "
+                "(1); score results without restarts under protocol ope"
             )
         boxes = in_files(run.boxes)
         curves.append(overlaps(boxes, truth, size, rules.raster))
@@ -95,5 +100,5 @@ def _curve(sequences: Sequence[_Sequence], constants: VotConstants, rules: VotCo
             weights += [share] * len(own)
     longest = max(s.length for s in sequences)
     if rules.closing == "always":  # vot-toolkit: failures count up to the longest fragment
-        longest = max(len(values) for values, _ in parts)
+        longest = max([1, *(len(values) for values, _ in parts)])
     return measures.expected_overlap_curve(parts, weights, longest)

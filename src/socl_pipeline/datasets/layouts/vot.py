@@ -52,11 +52,10 @@ class VotLayout(ListedLayout):
         """Return one sequence; its attributes are the tags that any frame has."""
         files = self.files(name)
         frames = list_images(files.frames)
-        polygons = read_polygons(files.truth)
-        if len(polygons) != len(frames):
-            raise InputError(f"{files.truth}: {len(polygons)} lines for {len(frames)} frames")
+        boxes, polygons = read_regions(files.truth)
+        if len(boxes) != len(frames):
+            raise InputError(f"{files.truth}: {len(boxes)} lines for {len(frames)} frames")
         tags = read_tags(self.root / name, len(frames))
-        boxes = polygon_boxes(polygons)
         return boxed_video(
             name,
             frames,
@@ -67,14 +66,19 @@ class VotLayout(ListedLayout):
         )
 
 
-def read_polygons(path: Path) -> FloatArray:
-    """Return the corners (n, 8) of a VOT truth, 0-based; a line has 8 numbers, or x, y, w, h.
+def read_regions(path: Path) -> tuple[FloatArray, FloatArray | None]:
+    """Return the boxes (n, 4) of a VOT truth, and its corners (n, 8) if any line has corners.
 
-    A corner is the centre of a pixel, so a box of width w reaches from x to x + w - 1.
+    Both are 0-based. A line has 8 numbers, or x, y, w, h: such a truth (VOT2013) stays one of
+    boxes, so that each raster rule draws it as it draws a tracker's. Among lines with corners a
+    box reaches to x + w, as toolkits of the time turned it into a polygon.
     """
-    lines = enumerate(read_lines(path), start=1)
-    rows = [_corners(parse_row(path, i, line, COLUMNS)) for i, line in lines]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), 8) - 1
+    rows = [parse_row(path, i, line, COLUMNS) for i, line in enumerate(read_lines(path), start=1)]
+    polygons = _zero_based([r if len(r) == 8 else _corners(r) for r in rows], 8)
+    boxes = polygon_boxes(polygons)
+    upright = np.array([len(r) == 4 for r in rows], bool)
+    boxes[upright] = _zero_based([r for r in rows if len(r) == 4], 4)
+    return boxes, None if upright.all() else polygons
 
 
 def read_tags(folder: Path, frames: int) -> dict[str, NDArray[np.bool_]]:
@@ -95,8 +99,12 @@ def _tag_files(folder: Path) -> list[Path]:
 
 
 def _corners(row: list[float]) -> list[float]:
-    if len(row) == 8:
-        return row
     x, y, w, h = row
-    right, bottom = x + w - 1, y + h - 1
-    return [x, y, right, y, right, bottom, x, bottom]
+    return [x, y, x + w, y, x + w, y + h, x, y + h]
+
+
+def _zero_based(rows: list[list[float]], columns: int) -> FloatArray:
+    """Return 1-based places (n, 8), or boxes (n, 4), counted from 0."""
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), columns)
+    table[:, : 2 if columns == 4 else 8] -= 1
+    return table
