@@ -77,6 +77,12 @@ def test_a_dataset_is_counted_before_and_after_its_points(cost, make_job, raw_co
     assert after["costs"][1]["annotation_fee"] == 0.5 * 8
 
 
+def test_a_dataset_that_is_not_there_can_be_priced_by_its_frames(cost, raw_config):
+    raw_config["datasets"]["demo"]["root"] = "nowhere"
+    with pytest.raises(InputError, match=r"dataset demo cannot be counted \(.*nowhere.*--frames N"):
+        cost()
+
+
 def test_frames_or_a_dataset(cost):
     with pytest.raises(InputError, match="exclude each other"):
         cost("--frames", "3", "--dataset", "demo")

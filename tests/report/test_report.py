@@ -176,6 +176,10 @@ def test_crashes_and_missing_results_are_told():
     assert [(r["sequence"], r["failed"]) for r in section["crashes"]] == [("a", "no memory")]
     assert [r["tracker"] for r in section["missing"]] == ["one"]
     assert section["trackers"][1]["best"]["auc"] is False
+    rows[2]["auc"] = 0.9
+    section = score_section("otb", pa.Table.from_pylist(rows, SCHEMA), PROTOCOLS["ope"], [])
+    best = {t["tracker"]: t["best"]["auc"] for t in section["trackers"]}
+    assert best == {"one": False, "two": True}, "a mean over fewer sequences is not the best"
 
 
 def test_tables_that_are_up_to_date_are_shown(make_job, raw_config):

@@ -15,6 +15,7 @@ from socl_pipeline.figures.style import (
     TITLE,
     add_legend,
     line_style,
+    places,
     plot_axes,
 )
 
@@ -49,6 +50,7 @@ def attribute_radar(
     title: str = "AUC by attribute",
     *,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw each tracker's mean score in [0, 1] on one axis for each attribute.
 
@@ -65,8 +67,9 @@ def attribute_radar(
     fig.set_figheight(fig.get_figheight() + 0.5)  # the circle fills the width
     fig.suptitle(title, fontsize=TITLE)  # a title of the axes would lie on their names
     angles = np.linspace(0, 2 * np.pi, len(counts) + 1)
-    for index, (name, own) in enumerate(means.items()):
-        color, dashes = line_style(index, colors)
+    place = places(means, order)
+    for name, own in means.items():
+        color, dashes = line_style(place[name], colors)
         values = [own[attribute] for attribute in counts]
         ax.plot(
             angles,

@@ -46,13 +46,15 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
     """Return a benchmark's table, best tracker first, its figures and what went wrong.
 
     table: of stage `scores`. figures: of stage `figure` (`benchmark_pictures`). Ties keep the
-    config's order. Sequences that a tracker crashed on come with the sentence that says why.
+    config's order. Sequences that a tracker crashed on come with the sentence that says why. One that
+    lacks sequences is never the best: its figures are of the others.
     """
     rows = table.to_pylist()
     means = [r for r in rows if r["sequence"] is None]
-    columns = [(m, METRICS[m].label, METRICS[m].higher) for m in protocol.headline]
+    columns = [(m, protocol.label(m), METRICS[m].higher) for m in protocol.headline]
     columns.append(("frames_per_second", "Frames/s", True))
-    best = {c: _best([r[c] for r in means], higher) for c, _, higher in columns}
+    complete = [r for r in means if not r["missing"]]  # others are not comparable with them
+    best = {c: _best([r[c] for r in complete], higher) for c, _, higher in columns}
     first, _, higher = columns[0]
     ranking = sorted(means, key=lambda r: _rank(r[first], higher))
     return {
@@ -62,7 +64,7 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
         "frames": max(r["frames"] for r in means),
         "columns": [{"name": c, "label": label} for c, label, _ in columns],
         "trackers": [
-            r | {"best": {c: r[c] is not None and r[c] == best[c] for c, _, _ in columns}}
+            r | {"best": {c: r in complete and _is(r[c], best[c]) for c, _, _ in columns}}
             for r in ranking
         ],
         "figures": figures,
@@ -74,6 +76,10 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
 def _best(values: Sequence[float | None], higher: bool) -> float | None:
     known = [v for v in values if v is not None]
     return (max if higher else min)(known) if known else None
+
+
+def _is(value: float | None, best: float | None) -> bool:
+    return value is not None and value == best
 
 
 def _rank(value: float | None, higher: bool) -> tuple[bool, float]:
