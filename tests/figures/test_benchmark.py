@@ -118,7 +118,11 @@ def test_what_single_sequences_have_is_shown_by_attribute():
 
 @pytest.mark.parametrize(
     ("speeds", "ticks"),
-    [((10, 60), [10, 20, 50]), ((8, 60_000), [10, 100, 1e3, 1e4]), ((0.02, 0.2), [0.02, 0.05, 0.1, 0.2])],
+    [
+        ((10, 60), [10, 20, 50]),
+        ((8, 60_000), [10, 100, 1e3, 1e4]),
+        ((0.02, 0.2), [0.02, 0.05, 0.1, 0.2]),
+    ],
 )
 def test_speeds_have_ticks_wherever_they_lie(speeds, ticks):
     points = {str(i): (speed, 0.5) for i, speed in enumerate(speeds)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
@@ -85,6 +86,7 @@ def attribute_radar(
     _name_axes(ax, counts, angles)
     top = np.ceil(10 * max(max(own.values()) for own in means.values())) / 10
     ax.set_ylim(0, max(top, 0.1))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.set_rlabel_position(180 / len(counts))  # between the first two axes
     ax.tick_params(axis="y", labelsize=TICK - 1.5, colors="#666666")
     add_legend(ax, list(means), below=True)

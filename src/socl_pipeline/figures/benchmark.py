@@ -82,9 +82,7 @@ class BenchmarkScores:
     def points(self, across: str, up: str) -> dict[str, tuple[float, float]]:
         """Return two figures of each tracker; those that lack one are left out."""
         return {
-            _shown(r): (r[across], r[up])
-            for r in self.means
-            if _known(r[across]) and _known(r[up])
+            _shown(r): (r[across], r[up]) for r in self.means if _known(r[across]) and _known(r[up])
         }
 
 

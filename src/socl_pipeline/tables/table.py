@@ -38,7 +38,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         return _costs(job, settings, path)
     missing: list[str] = job.params["missing"]
     cells = table_cells(job.config, job.names["dataset"], job.names["table"])
-    with Progress("table", len(job.inputs), "runs") as progress:
+    with Progress("table", len(job.inputs), "runs", quiet=not job.inputs) as progress:
         names = table_benchmarks(job.config) if cells else ()
         scores = {b: benchmark_scores(job, b, progress) for b in names}
     results = _results(job, settings, scores)
