@@ -58,7 +58,7 @@ def speed_plot(
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times powers of ten between two speeds, the powers alone if that is many."""
+    """Return 1, 2 and 5 times powers of ten between two speeds, or the powers alone if too many."""
     powers = [10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     seen = [m * p for p in powers for m in (1, 2, 5) if low <= m * p <= high]
     return seen if len(seen) <= _MOST_TICKS else [p for p in powers if low <= p <= high]

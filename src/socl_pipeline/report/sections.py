@@ -46,8 +46,8 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
     """Return a benchmark's table, best tracker first, its figures and what went wrong.
 
     table: of stage `scores`. figures: of stage `figure` (`benchmark_pictures`). Ties keep the
-    config's order. Sequences that a tracker crashed on come with the sentence that says why. One that
-    lacks sequences is never the best: its figures are of the others.
+    config's order. Sequences that a tracker crashed on come with the sentence that says why. One
+    that lacks sequences is never the best: its figures are of the others.
     """
     rows = table.to_pylist()
     means = [r for r in rows if r["sequence"] is None]
