@@ -98,7 +98,7 @@ def _name_axes(ax: Any, counts: Mapping[str, int], angles: NDArray[np.float64]) 
     for (name, count), angle in zip(counts.items(), angles, strict=False):
         right, up = np.sin(angle), np.cos(angle)
         ax.annotate(
-            f"{name} ({count})",
+            f"{name} ({count})".replace("_", "\n"),  # a long name beside the circle narrows it
             (0.5 + 0.53 * right, 0.5 + 0.53 * up),
             xycoords="axes fraction",
             ha="center" if abs(right) < 0.1 else "left" if right > 0 else "right",
