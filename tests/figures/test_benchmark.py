@@ -8,7 +8,7 @@ from socl_pipeline.datasets.manifest import OpeConstants, VotConstants
 from socl_pipeline.errors import InputError
 from socl_pipeline.figures.accuracy_robustness import ar_plot
 from socl_pipeline.figures.attributes import attribute_means, attribute_radar
-from socl_pipeline.figures.benchmark import BenchmarkScores, benchmark_figures
+from socl_pipeline.figures.benchmark import FIGURES, BenchmarkScores, benchmark_figures
 from socl_pipeline.figures.eao import eao_curve_plot, eao_rank_plot
 from socl_pipeline.figures.files import save
 from socl_pipeline.figures.speed import speed_plot
@@ -53,6 +53,7 @@ def labels(figure):
 def test_one_pass_evaluation_has_curves_attributes_and_speed():
     drawn = draw([*ope_rows("first", 0.4), *ope_rows("second", 0.5)])
     assert list(drawn) == ["success", "precision", "norm_precision", "attributes", "speed"]
+    assert sorted(drawn, key=FIGURES.index) == list(drawn)
     assert drawn["success"].caption == "Success plot of 2 trackers on val"
     (legend,) = [drawn["success"].figure.axes[0].get_legend()]
     assert legend.get_title().get_text() == "AUC"
@@ -104,6 +105,7 @@ def test_vot_has_expected_overlap_its_ranking_and_the_ar_plot():
     ]
     drawn = draw(rows, "vot", VotConstants(eao_interval=(108, 371)))
     assert list(drawn) == ["eao", "eao_rank", "ar", "speed"]
+    assert sorted(drawn, key=FIGURES.index) == list(drawn)
     ranks = drawn["eao_rank"].figure.axes[0]
     assert [t.get_text() for t in ranks.get_yticklabels()] == ["low", "high"], "the best on top"
     points = {h.get_label(): h.get_xdata()[0] for h in drawn["ar"].figure.axes[0].lines}

@@ -25,6 +25,12 @@ from socl_pipeline.figures.success import success_plot
 
 _NORM_PRECISION_SCORE = 0.2  # LaSOT's threshold, in sides of the true box
 
+FIGURES = (
+    *("success", "precision", "norm_precision"),
+    *("eao", "eao_rank", "ar", "attributes", "speed"),
+)
+"""The names of all figures, in the order in which they are shown."""
+
 Row = Mapping[str, Any]
 
 

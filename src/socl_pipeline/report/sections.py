@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from socl_pipeline.benchmarks.protocols import METRICS, Protocol
+from socl_pipeline.figures.benchmark import FIGURES
 from socl_pipeline.figures.files import figure_png
 from socl_pipeline.figures.training import loss_plot
 from socl_pipeline.pipeline.artifact import Summary, read_summary
@@ -61,7 +62,7 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
         "name": name,
         "protocol": protocol.name,
         "sequences": len({r["sequence"] for r in rows} - {None}),
-        "frames": max(r["frames"] for r in means),
+        "frames": _frames(rows),
         "columns": [{"name": c, "label": label} for c, label, _ in columns],
         "trackers": [
             r | {"best": {c: r in complete and _is(r[c], best[c]) for c, _, _ in columns}}
@@ -78,6 +79,15 @@ def _best(values: Sequence[float | None], higher: bool) -> float | None:
     return (max if higher else min)(known) if known else None
 
 
+def _frames(rows: Sequence[Row]) -> int:
+    """Return how many frames of a benchmark are scored; a tracker that is repeated has more."""
+    counts: dict[str, int] = {}
+    for r in rows:
+        if r["sequence"] is not None:
+            counts[r["sequence"]] = min(r["frames"], counts.get(r["sequence"], r["frames"]))
+    return sum(counts.values())
+
+
 def _is(value: float | None, best: float | None) -> bool:
     return value is not None and value == best
 
@@ -87,11 +97,14 @@ def _rank(value: float | None, higher: bool) -> tuple[bool, float]:
 
 
 def benchmark_pictures(folder: Path, summary: Summary) -> list[Row]:
-    """Return the pictures that stage `figure` made of a benchmark, in its order."""
+    """Return the pictures that stage `figure` made of a benchmark, in its order.
+
+    A summary has its keys sorted, so the order is not in it.
+    """
     captions: Mapping[str, str] = summary.stats["figures"]
     return [
         {"src": data_uri((folder / f"{name}.png").read_bytes()), "alt": caption}
-        for name, caption in captions.items()
+        for name, caption in sorted(captions.items(), key=lambda item: FIGURES.index(item[0]))
     ]
 
 
