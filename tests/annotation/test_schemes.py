@@ -63,6 +63,8 @@ def test_the_table_is_aligned_and_names_the_prices(cost):
     assert lines[0].split()[-4:] == ["training", "$", "total", "$"]
     assert lines[1].startswith("boxes ") and lines[3].startswith("points and sparse boxes ")
     assert lines[5].startswith("1,000 frames, 250 of them with a sparse box. 10.2 s a box, ")
+    assert "taken to last 8 h on boxes, 24 h on points, ? on both, however many" in lines[5]
+    assert lines[2].split()[2:5] == ["0.52", "0.11", "0.63"], "few hours have two decimals"
 
 
 def test_a_dataset_is_counted_before_and_after_its_points(cost, make_job, raw_config):
@@ -75,6 +77,12 @@ def test_a_dataset_is_counted_before_and_after_its_points(cost, make_job, raw_co
     job.execute()
     after = json.loads(cost("--json", "--dataset", "demo", "--results", str(job.results)))
     assert after["costs"][1]["annotation_fee"] == 0.5 * 8
+
+
+def test_a_dataset_that_is_not_there_can_be_priced_by_its_frames(cost, raw_config):
+    raw_config["datasets"]["demo"]["root"] = "nowhere"
+    with pytest.raises(InputError, match=r"dataset demo cannot be counted \(.*nowhere.*--frames N"):
+        cost()
 
 
 def test_frames_or_a_dataset(cost):

@@ -8,7 +8,7 @@ from socl_pipeline.datasets.manifest import OpeConstants, VotConstants
 from socl_pipeline.errors import InputError
 from socl_pipeline.figures.accuracy_robustness import ar_plot
 from socl_pipeline.figures.attributes import attribute_means, attribute_radar
-from socl_pipeline.figures.benchmark import BenchmarkScores, benchmark_figures
+from socl_pipeline.figures.benchmark import FIGURES, BenchmarkScores, benchmark_figures
 from socl_pipeline.figures.eao import eao_curve_plot, eao_rank_plot
 from socl_pipeline.figures.files import save
 from socl_pipeline.figures.speed import speed_plot
@@ -20,7 +20,7 @@ ATTRIBUTES = {"a": frozenset({"IV", "SV"}), "b": frozenset({"SV", "OCC"})}
 
 def row(tracker, sequence, **given):
     empty = dict.fromkeys((*METRICS, *CURVES))
-    counts = {"frames": 100, "frames_per_second": 20.0}
+    counts = {"frames": 100, "frames_per_second": 20.0, "missing": 0}
     return empty | counts | {"tracker": tracker, "sequence": sequence} | given
 
 
@@ -53,6 +53,7 @@ def labels(figure):
 def test_one_pass_evaluation_has_curves_attributes_and_speed():
     drawn = draw([*ope_rows("first", 0.4), *ope_rows("second", 0.5)])
     assert list(drawn) == ["success", "precision", "norm_precision", "attributes", "speed"]
+    assert sorted(drawn, key=FIGURES.index) == list(drawn)
     assert drawn["success"].caption == "Success plot of 2 trackers on val"
     (legend,) = [drawn["success"].figure.axes[0].get_legend()]
     assert legend.get_title().get_text() == "AUC"
@@ -71,6 +72,30 @@ def test_trackers_without_a_figure_are_left_out():
     unknown = [row("one", None, auc=0.4, frames_per_second=None), *ope_rows("two", 0.5)]
     drawn = draw(unknown, attributes={"a": frozenset(), "b": frozenset()})
     assert labels(drawn["speed"].figure) == ["two"] and "attributes" not in drawn
+    assert drawn["speed"].caption == "Speed and AUC of 1 tracker on val"
+    assert drawn["norm_precision"].caption.startswith("Normalised precision plot of 1 tracker")
+
+
+def test_a_tracker_keeps_its_style_where_others_are_left_out_and_says_what_it_lacks():
+    lacking = [row("first", None, auc=0.7, success_curve=np.full(21, 0.7), missing=1)]
+    rows = [*lacking, *ope_rows("second", 0.5), *ope_rows("third", 0.4)]
+    for r in lacking:
+        r["frames_per_second"] = None
+    drawn = draw(rows)
+    assert "first (1 missing)" in labels(drawn["success"].figure)[0]
+    colors = {
+        name: {h.get_label().split("] ")[-1]: h.get_color() for h in d.figure.axes[0].lines}
+        for name, d in drawn.items()
+    }
+    for figure in ("success", "attributes", "speed"):
+        assert colors[figure]["second"] == OKABE_ITO[1] and colors[figure]["third"] == OKABE_ITO[2]
+    assert "first (1 missing)" not in colors["speed"] | colors["attributes"]
+
+
+def test_a_precision_that_is_an_area_is_not_called_that_of_a_threshold():
+    for protocol, label in (("ope", "P@20"), ("trackingnet", "P (area)")):
+        legend = draw(ope_rows("one", 0.4), protocol)["precision"].figure.axes[0].get_legend()
+        assert legend.get_title().get_text() == label
 
 
 def test_vot_has_expected_overlap_its_ranking_and_the_ar_plot():
@@ -80,10 +105,30 @@ def test_vot_has_expected_overlap_its_ranking_and_the_ar_plot():
     ]
     drawn = draw(rows, "vot", VotConstants(eao_interval=(108, 371)))
     assert list(drawn) == ["eao", "eao_rank", "ar", "speed"]
+    assert sorted(drawn, key=FIGURES.index) == list(drawn)
     ranks = drawn["eao_rank"].figure.axes[0]
     assert [t.get_text() for t in ranks.get_yticklabels()] == ["low", "high"], "the best on top"
     points = {h.get_label(): h.get_xdata()[0] for h in drawn["ar"].figure.axes[0].lines}
     assert points == {"high": 1.0, "low": 0.55}
+
+
+def test_what_single_sequences_have_is_shown_by_attribute():
+    rows = [row("one", s, accuracy=0.5) for s in ATTRIBUTES] + [row("one", None, eao=0.2)]
+    drawn = draw(rows, "vot")
+    assert drawn["attributes"].caption == "Accuracy by attribute of 1 tracker on val"
+
+
+@pytest.mark.parametrize(
+    ("speeds", "ticks"),
+    [
+        ((10, 60), [10, 20, 50]),
+        ((8, 60_000), [10, 100, 1e3, 1e4]),
+        ((0.02, 0.2), [0.02, 0.05, 0.1, 0.2]),
+    ],
+)
+def test_speeds_have_ticks_wherever_they_lie(speeds, ticks):
+    points = {str(i): (speed, 0.5) for i, speed in enumerate(speeds)}
+    assert speed_plot(points, "AUC").axes[0].get_xticks() == pytest.approx(ticks)
 
 
 def test_attributes_are_means_over_the_sequences_that_have_them():

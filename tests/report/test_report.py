@@ -87,6 +87,7 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     assert all(image["alt"] for image in page.images)
     assert not re.search(r"url\(|@import", text)
     assert html.escape("Clicks <& boxes>") in text
+    assert text.index('alt="Success plot') < text.index('alt="Precision') < text.index('alt="Speed')
     for part in ("demo", "kcf", "tiny", "No frame was left out", "run by hand", "max S"):
         assert part in page.text
     for measure in ("Box IoU", "Area precision", r"Centre error \[px\]"):
@@ -136,7 +137,7 @@ def test_report_without_its_inputs_names_the_missing_file(make_job, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def scores(**trackers):
+def scores(times=1, **trackers):
     rows = [
         {
             "tracker": name,
@@ -144,7 +145,7 @@ def scores(**trackers):
             "auc": auc,
             "precision": precision,
             "mean_iou": auc,
-            "frames": frames,
+            "frames": frames * times,
             "missing": 0,
             "frames_per_second": 10.0,
             "success_curve": [auc] * 21,
@@ -160,6 +161,8 @@ def test_trackers_are_sorted_by_auc_and_the_best_are_marked():
     table = scores(low=(0.2, 0.9), high=(0.6, 0.5))
     section = score_section("otb", table, PROTOCOLS["ope"], [])
     assert (section["sequences"], section["frames"]) == (2, 7)
+    repeated = pa.concat_tables([table, scores(repeated=(0.1, 0.1), times=3)])
+    assert score_section("otb", repeated, PROTOCOLS["ope"], [])["frames"] == 7
     high, low = section["trackers"]
     assert (high["tracker"], low["tracker"]) == ("high", "low")
     assert (high["best"]["auc"], high["best"]["precision"]) == (True, False)
@@ -177,6 +180,10 @@ def test_crashes_and_missing_results_are_told():
     assert [(r["sequence"], r["failed"]) for r in section["crashes"]] == [("a", "no memory")]
     assert [r["tracker"] for r in section["missing"]] == ["one"]
     assert section["trackers"][1]["best"]["auc"] is False
+    rows[2]["auc"] = 0.9
+    section = score_section("otb", pa.Table.from_pylist(rows, SCHEMA), PROTOCOLS["ope"], [])
+    best = {t["tracker"]: t["best"]["auc"] for t in section["trackers"]}
+    assert best == {"one": False, "two": True}, "a mean over fewer sequences is not the best"
 
 
 def test_tables_that_are_up_to_date_are_shown(make_job, raw_config):

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+HANGS_S = 1200  # a run takes half a minute, on a machine that others load many times that
 LINKED = ("Snakefile", "workflow", "profiles", "environment.yml")
 MANIFEST = {
     "name": "tiny",
@@ -94,14 +95,23 @@ class Project:
         return os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        """Run Snakemake to its end; its jobs die with it if it hangs or the test is stopped."""
+        process = subprocess.Popen(
             ["snakemake", *arguments],
             cwd=self.folder,
             env=self.environment(),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=400,
+            start_new_session=True,
         )
+        try:
+            output, errors = process.communicate(timeout=HANGS_S)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def run(self, *arguments: str) -> str:
         result = self.snakemake("--profile", "local", *(arguments or ("all",)))

@@ -61,6 +61,12 @@ def annotated_frames(config: Config, dataset: str, results: Path) -> tuple[int, 
         stats = read_summary(points.summary_path).stats
         return int(stats["frames"]), int(stats["boxes"])
     source = open_dataset(config.dataset(dataset))
-    lengths = [len(source.read(name).frames) for name in source.names()]
+    try:
+        lengths = [len(source.read(name).frames) for name in source.names()]
+    except InputError as error:
+        raise InputError(
+            f"cost: the frames of dataset {dataset} cannot be counted ({error}); "
+            "`--frames N` prices so many without it"
+        ) from None
     every = config.dataset(dataset).points.sparse_box_every
     return sum(lengths), sum(-(-length // every) for length in lengths)

@@ -97,7 +97,8 @@ def cost_text(costs: Sequence[SchemeCost], settings: CostSettings) -> str:
     money = settings.currency
     header = ["", "s/frame", "people h", "computer h", "hours"]
     header += [f"annotation {money}", f"training {money}", f"total {money}"]
-    rows = [header, *(_cells(cost) for cost in costs)]
+    decimals = 1 if max(cost.hours for cost in costs) >= 100 else 2
+    rows = [header, *(_cells(cost, decimals) for cost in costs)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = [
         "  ".join(
@@ -123,10 +124,16 @@ def prices_text(settings: CostSettings) -> str:
         if s.wage is not None
         else f"{money}{s.box_fee:g} a box, {money}{s.click_fee:g} a click"
     )
+    boxes, points, both = (
+        "?" if h is None else f"{h:g} h"
+        for h in (s.box_training_hours, s.click_training_hours, s.mixed_training_hours)
+    )
+    trainings = f"{boxes} on boxes, {points} on points, {both} on both"
     return (
         f"{s.box_seconds:g} s a box{verified}, {s.click_seconds:g} s a click, {s.top_seconds:g} s "
         f"its TOP map, {s.tracking_seconds:g} s the tracker between sparse boxes; {fees}, "
-        f"{money}{s.gpu_hour_fee:g} an hour of a GPU (section `costs` of the config)."
+        f"{money}{s.gpu_hour_fee:g} an hour of a GPU; training is taken to last {trainings}, "
+        "however many the frames (section `costs` of the config)."
     )
 
 
@@ -139,12 +146,12 @@ def _training_fee(scheme: Scheme, settings: CostSettings) -> float | None:
     return None if hours is None else hours * settings.gpu_hour_fee
 
 
-def _cells(cost: SchemeCost) -> list[str]:
+def _cells(cost: SchemeCost, decimals: int) -> list[str]:
     known = cost.training_fee is not None
     return [
         LABELS[cost.scheme],
         f"{cost.seconds_per_frame:.2f}",
-        *(f"{v:,.1f}" for v in (cost.annotator_hours, cost.computer_hours, cost.hours)),
+        *(f"{v:,.{decimals}f}" for v in (cost.annotator_hours, cost.computer_hours, cost.hours)),
         f"{cost.annotation_fee:,.2f}",
         f"{cost.training_fee:,.2f}" if known else "?",
         ("" if known else "> ") + f"{cost.total_fee:,.2f}",

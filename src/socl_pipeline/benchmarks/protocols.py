@@ -5,7 +5,7 @@ A protocol's own module is imported when it scores: the config and the command l
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from socl_pipeline.benchmarks.tracks import Track, TrackerScore
 from socl_pipeline.datasets.manifest import Manifest
@@ -60,12 +60,18 @@ class Protocol:
 
     headline: of `METRICS`, as they are shown; the first ranks trackers. conventions: the official
     one first; where toolkits differ, theirs. function: `module:name` of what scores a tracker.
+    labels: of metrics that are called otherwise here than in `METRICS`.
     """
 
     name: str
     headline: tuple[str, ...]
     conventions: tuple[str, ...]
     function: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, metric: str) -> str:
+        """Return what a metric is called in tables and figures."""
+        return self.labels.get(metric, METRICS[metric].label)
 
     def score(
         self,
@@ -124,6 +130,7 @@ PROTOCOLS: dict[str, Protocol] = {
             headline=("auc", "precision", "norm_precision"),
             conventions=("official", "strict"),
             function="socl_pipeline.benchmarks.trackingnet:score",
+            labels={"precision": "P (area)"},  # under the curve, not its value at 20 px
         ),
         Protocol(
             name="vot",

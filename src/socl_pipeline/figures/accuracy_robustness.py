@@ -14,6 +14,7 @@ def ar_plot(
     title: str = "AR plot",
     *,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw (reliability, accuracy) in [0, 1] of each tracker; the upper right is best.
 
@@ -26,6 +27,7 @@ def ar_plot(
         xlabel=f"Robustness: share without failure in {sensitivity:g} frames",
         ylabel="Accuracy",
         colors=colors,
+        order=order,
     )
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from socl_pipeline.errors import InputError
@@ -15,6 +16,7 @@ from socl_pipeline.figures.style import (
     TITLE,
     add_legend,
     line_style,
+    places,
     plot_axes,
 )
 
@@ -49,6 +51,7 @@ def attribute_radar(
     title: str = "AUC by attribute",
     *,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw each tracker's mean score in [0, 1] on one axis for each attribute.
 
@@ -65,8 +68,9 @@ def attribute_radar(
     fig.set_figheight(fig.get_figheight() + 0.5)  # the circle fills the width
     fig.suptitle(title, fontsize=TITLE)  # a title of the axes would lie on their names
     angles = np.linspace(0, 2 * np.pi, len(counts) + 1)
-    for index, (name, own) in enumerate(means.items()):
-        color, dashes = line_style(index, colors)
+    place = places(means, order)
+    for name, own in means.items():
+        color, dashes = line_style(place[name], colors)
         values = [own[attribute] for attribute in counts]
         ax.plot(
             angles,
@@ -82,6 +86,7 @@ def attribute_radar(
     _name_axes(ax, counts, angles)
     top = np.ceil(10 * max(max(own.values()) for own in means.values())) / 10
     ax.set_ylim(0, max(top, 0.1))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.set_rlabel_position(180 / len(counts))  # between the first two axes
     ax.tick_params(axis="y", labelsize=TICK - 1.5, colors="#666666")
     add_legend(ax, list(means), below=True)
@@ -93,7 +98,7 @@ def _name_axes(ax: Any, counts: Mapping[str, int], angles: NDArray[np.float64]) 
     for (name, count), angle in zip(counts.items(), angles, strict=False):
         right, up = np.sin(angle), np.cos(angle)
         ax.annotate(
-            f"{name} ({count})",
+            f"{name} ({count})".replace("_", "\n"),  # a long name beside the circle narrows it
             (0.5 + 0.53 * right, 0.5 + 0.53 * up),
             xycoords="axes fraction",
             ha="center" if abs(right) < 0.1 else "left" if right > 0 else "right",

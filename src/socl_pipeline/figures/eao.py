@@ -17,6 +17,7 @@ from socl_pipeline.figures.style import (
     OKABE_ITO,
     RULE,
     TICK,
+    places,
     plot_axes,
     point_style,
 )
@@ -31,6 +32,7 @@ def eao_curve_plot(
     title: str = "Expected average overlap",
     *,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw expected overlaps (lengths,), at sequence lengths 1, 2, ..., each with its EAO.
 
@@ -46,6 +48,7 @@ def eao_curve_plot(
         ylabel="Expected overlap",
         score="EAO",
         colors=colors,
+        order=order,
     )
     ax.axvspan(*interval, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     for end in interval:
@@ -60,6 +63,7 @@ def eao_rank_plot(
     title: str = "EAO ranking",
     *,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw one line for each tracker's EAO in [0, 1], the best at the top, with the figure.
 
@@ -67,7 +71,7 @@ def eao_rank_plot(
     """
     if not scores:
         raise InputError("There is no EAO to plot: give that of at least one tracker.")
-    styles = {name: point_style(index, colors) for index, name in enumerate(scores)}
+    styles = {name: point_style(place, colors) for name, place in places(scores, order).items()}
     ranking = sorted(scores, key=lambda name: scores[name])
     fig, ax = plot_axes(title, "EAO", "")
     fig.set_size_inches(COLUMN_WIDTH, _FRAME + _ROW * max(3, len(ranking)))

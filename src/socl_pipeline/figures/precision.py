@@ -21,6 +21,7 @@ def precision_plot(
     score: str = f"Precision at {PRECISION_SCORE_PX} px",
     mark: float | None = PRECISION_SCORE_PX,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw precision curves (points,) over 0 to 50 px, each with its score.
 
@@ -35,6 +36,7 @@ def precision_plot(
         ylabel="Precision",
         score=score,
         colors=colors,
+        order=order,
     )
     _rule(ax, mark)
     share_axis(ax)
@@ -48,6 +50,7 @@ def norm_precision_plot(
     score: str = "Normalised precision",
     mark: float | None = None,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw normalised precision curves (points,) over errors of 0 to 0.5 sides of the true box.
 
@@ -62,6 +65,7 @@ def norm_precision_plot(
         ylabel="Normalised precision",
         score=score,
         colors=colors,
+        order=order,
     )
     _rule(ax, mark)
     share_axis(ax)

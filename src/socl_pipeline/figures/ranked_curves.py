@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.figures.style import LINE, add_legend, line_style, plot_axes
+from socl_pipeline.figures.style import LINE, add_legend, line_style, places, plot_axes
 
 Curves = Mapping[str, tuple[ArrayLike, float]]
 """Per tracker its curve (points,) and the score that ranks it."""
@@ -23,14 +23,15 @@ def ranked_curves(
     ylabel: str,
     score: str,
     colors: Sequence[str],
+    order: Sequence[str] = (),
 ) -> tuple[Figure, Any]:
     """Draw curves whose points lie evenly between two thresholds; returns figure and axes.
 
-    The legend is sorted by score, best first, under the score's name. Raises InputError for no
-    curves, or curves of different lengths.
+    The legend is sorted by score, best first, under the score's name. order: see `style.places`.
+    Raises InputError for no curves, or curves of different lengths.
     """
     drawn = checked(curves)
-    styles = {name: line_style(index, colors) for index, name in enumerate(drawn)}
+    styles = {name: line_style(place, colors) for name, place in places(drawn, order).items()}
     ranking = sorted(drawn, key=lambda name: -curves[name][1])
     labels = {name: f"[{curves[name][1]:.3f}] {name}" for name in ranking}
     fig, ax = plot_axes(title, xlabel, ylabel, list(labels.values()))

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from socl_pipeline.errors import InputError
-from socl_pipeline.figures.style import add_legend, plot_axes, point_style
+from socl_pipeline.figures.style import add_legend, places, plot_axes, point_style
 
 
 def scatter(
@@ -16,18 +16,19 @@ def scatter(
     xlabel: str,
     ylabel: str,
     colors: Sequence[str],
+    order: Sequence[str] = (),
 ) -> tuple[Figure, Any]:
     """Draw a marker for each name at its (x, y), the highest first in the legend.
 
-    Returns figure and axes. Raises InputError for no points.
+    Returns figure and axes. order: see `style.places`. Raises InputError for no points.
     """
     if not points:
         raise InputError("There is no tracker to plot: give at least one.")
     ranking = sorted(points, key=lambda name: -points[name][1])
     fig, ax = plot_axes(title, xlabel, ylabel, ranking, below=True)
-    places = list(points)
+    place = places(points, order)
     for name in ranking:
-        color, marker = point_style(places.index(name), colors)
+        color, marker = point_style(place[name], colors)
         ax.plot(
             *points[name],
             color=color,

@@ -1,5 +1,6 @@
 """Speed against quality."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -10,9 +11,7 @@ from socl_pipeline.figures.style import OKABE_ITO, RULE, TICK
 
 REAL_TIME = 25.0
 """Frames a second of PAL video, marked as real time."""
-_POWERS = (0.1, 1, 10, 100, 1000)
 _MOST_TICKS = 7
-_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 def speed_plot(
@@ -21,21 +20,26 @@ def speed_plot(
     title: str = "Speed and quality",
     *,
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw (frames a second, quality) of each tracker, speed on a logarithmic axis.
 
     quality: what the vertical axis shows. A thin rule marks real time where it is in sight. Raises
     InputError for no points.
     """
-    fig, ax = scatter(points, title=title, xlabel="Frames a second", ylabel=quality, colors=colors)
+    fig, ax = scatter(
+        points,
+        title=title,
+        xlabel="Frames a second",
+        ylabel=quality,
+        colors=colors,
+        order=order,
+    )
     ax.set_xscale("log")
     speeds = [speed for speed, _ in points.values()]
     low, high = min(speeds) / 1.5, max(speeds) * 1.5
     ax.set_xlim(low, high)
-    seen = [t for t in _TICKS if low <= t <= high]
-    if len(seen) > _MOST_TICKS:
-        seen = [t for t in seen if t in _POWERS]
-    ax.set_xticks(seen)
+    ax.set_xticks(_ticks(low, high))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.margins(y=0.12)
@@ -51,3 +55,10 @@ def speed_plot(
             color=RULE,
         )
     return fig
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times powers of ten between two speeds, or the powers alone if too many."""
+    powers = [10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    seen = [m * p for p in powers for m in (1, 2, 5) if low <= m * p <= high]
+    return seen if len(seen) <= _MOST_TICKS else [p for p in powers if low <= p <= high]

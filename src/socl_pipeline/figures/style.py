@@ -4,10 +4,10 @@ Every function returns a `matplotlib.figure.Figure` of its own and leaves pyplot
 settings alone, so figures can be drawn in any thread and without a display.
 
 Lines differ in colour and in dash pattern, points in colour and in shape. A name keeps its style
-when the same mapping order is used again, whatever its score.
+when the same mapping order is used again, whatever its score, or the same `order` is given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -60,6 +60,15 @@ def line_style(index: int, colors: Sequence[str]) -> tuple[str, Any]:
 def point_style(index: int, colors: Sequence[str]) -> tuple[str, str]:
     """Return the colour and marker of the point at a place in the order of names."""
     return colors[index % len(colors)], _MARKERS[index % len(_MARKERS)]
+
+
+def places(names: Iterable[str], order: Sequence[str] = ()) -> dict[str, int]:
+    """Return the place of each name, which gives it its style.
+
+    order: names that stand before the others, drawn or not, so that each keeps its style in a
+    figure that lacks some of them.
+    """
+    return {name: place for place, name in enumerate(dict.fromkeys([*order, *names]))}
 
 
 def plot_axes(

@@ -14,6 +14,7 @@ def success_plot(
     *,
     score: str = "AUC",
     colors: Sequence[str] = OKABE_ITO,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw success curves (points,) over overlap thresholds 0 to 1, each with its score.
 
@@ -28,6 +29,7 @@ def success_plot(
         ylabel="Success rate",
         score=score,
         colors=colors,
+        order=order,
     )
     share_axis(ax)
     return fig

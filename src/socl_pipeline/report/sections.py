@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from socl_pipeline.benchmarks.protocols import METRICS, Protocol
+from socl_pipeline.figures.benchmark import FIGURES
 from socl_pipeline.figures.files import figure_png
 from socl_pipeline.figures.training import loss_plot
 from socl_pipeline.pipeline.artifact import Summary, read_summary
@@ -46,23 +47,25 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
     """Return a benchmark's table, best tracker first, its figures and what went wrong.
 
     table: of stage `scores`. figures: of stage `figure` (`benchmark_pictures`). Ties keep the
-    config's order. Sequences that a tracker crashed on come with the sentence that says why.
+    config's order. Sequences that a tracker crashed on come with the sentence that says why. One
+    that lacks sequences is never the best: its figures are of the others.
     """
     rows = table.to_pylist()
     means = [r for r in rows if r["sequence"] is None]
-    columns = [(m, METRICS[m].label, METRICS[m].higher) for m in protocol.headline]
+    columns = [(m, protocol.label(m), METRICS[m].higher) for m in protocol.headline]
     columns.append(("frames_per_second", "Frames/s", True))
-    best = {c: _best([r[c] for r in means], higher) for c, _, higher in columns}
+    complete = [r for r in means if not r["missing"]]  # others are not comparable with them
+    best = {c: _best([r[c] for r in complete], higher) for c, _, higher in columns}
     first, _, higher = columns[0]
     ranking = sorted(means, key=lambda r: _rank(r[first], higher))
     return {
         "name": name,
         "protocol": protocol.name,
         "sequences": len({r["sequence"] for r in rows} - {None}),
-        "frames": max(r["frames"] for r in means),
+        "frames": _frames(rows),
         "columns": [{"name": c, "label": label} for c, label, _ in columns],
         "trackers": [
-            r | {"best": {c: r[c] is not None and r[c] == best[c] for c, _, _ in columns}}
+            r | {"best": {c: r in complete and _is(r[c], best[c]) for c, _, _ in columns}}
             for r in ranking
         ],
         "figures": figures,
@@ -76,16 +79,32 @@ def _best(values: Sequence[float | None], higher: bool) -> float | None:
     return (max if higher else min)(known) if known else None
 
 
+def _frames(rows: Sequence[Row]) -> int:
+    """Return how many frames of a benchmark are scored; a tracker that is repeated has more."""
+    counts: dict[str, int] = {}
+    for r in rows:
+        if r["sequence"] is not None:
+            counts[r["sequence"]] = min(r["frames"], counts.get(r["sequence"], r["frames"]))
+    return sum(counts.values())
+
+
+def _is(value: float | None, best: float | None) -> bool:
+    return value is not None and value == best
+
+
 def _rank(value: float | None, higher: bool) -> tuple[bool, float]:
     return value is None, 0.0 if value is None else -value if higher else value
 
 
 def benchmark_pictures(folder: Path, summary: Summary) -> list[Row]:
-    """Return the pictures that stage `figure` made of a benchmark, in its order."""
+    """Return the pictures that stage `figure` made of a benchmark, in its order.
+
+    A summary has its keys sorted, so the order is not in it.
+    """
     captions: Mapping[str, str] = summary.stats["figures"]
     return [
         {"src": data_uri((folder / f"{name}.png").read_bytes()), "alt": caption}
-        for name, caption in captions.items()
+        for name, caption in sorted(captions.items(), key=lambda item: FIGURES.index(item[0]))
     ]
 
 

@@ -45,9 +45,11 @@ def _missing_benchmarks(config: Config, names: Sequence[str]) -> list[str]:
     sentences = []
     if absent:
         entries = ", ".join(f"{n} (`{b.manifest}`{_split(b)})" for n, b in absent.items())
+        manifests = {b.manifest for b in absent.values()}
+        name = manifests.pop() if len(manifests) == 1 else "NAME"
         sentences.append(
-            f"Not scored on {entries}: put the data where data_manifests/NAME.yaml says, and "
-            "add `NAME: {manifest: data_manifests/NAME.yaml}` to `benchmarks`."
+            f"Not scored on {entries}: put the data where data_manifests/{name}.yaml says, and "
+            f"add `{name}: {{manifest: data_manifests/{name}.yaml}}` to `benchmarks`."
         )
     if withheld:
         sentences.append(

@@ -38,7 +38,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
         return _costs(job, settings, path)
     missing: list[str] = job.params["missing"]
     cells = table_cells(job.config, job.names["dataset"], job.names["table"])
-    with Progress("table", len(job.inputs), "runs") as progress:
+    with Progress("table", len(job.inputs), "runs", quiet=not job.inputs) as progress:
         names = table_benchmarks(job.config) if cells else ()
         scores = {b: benchmark_scores(job, b, progress) for b in names}
     results = _results(job, settings, scores)
@@ -51,7 +51,7 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
     write_atomic(path / "table.md", text)
     write_atomic(path / "table.csv", table_csv(blocks))
     write_atomic(path / "cells.csv", cells_csv(results, trainings))
-    notes = [*remarks, *([made] if made else []), *missing]
+    notes = [n for n in (settings.note, *remarks, made, *missing) if n]
     figure: Figure | None = None
     if settings.curves:
         figure = curve_picture(settings, results, notes, job.config.report.palette)
@@ -93,7 +93,8 @@ def _costs(job: Job, settings: TableSettings, path: Path) -> Mapping[str, Any]:
     write_atomic(path / "table.md", markdown(settings, blocks, made=note))
     write_atomic(path / "table.csv", table_csv(blocks))
     write_atomic(path / "cells.csv", costs_csv(costs))
-    save(table_picture(settings.title, blocks, [note]), path / "table", DPI)
+    notes = [n for n in (settings.note, note) if n]
+    save(table_picture(settings.title, blocks, notes), path / "table", DPI)
     return {
         "title": settings.title,
         "outline": False,
