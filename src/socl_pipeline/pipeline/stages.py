@@ -124,7 +124,7 @@ STAGES: dict[str, Stage] = {
             payload="figures",
             params=tracking.figure_params,
             inputs=published("scores"),
-            files=benchmark_annotations,  # attributes
+            files=tracking.figure_files,
             watched=benchmark_entry,
             help="Draw the figures of a benchmark.",
         ),

@@ -84,6 +84,11 @@ def score_inputs(config: Config, names: Names) -> dict[str, Target]:
     return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
 
 
+def figure_files(job: Job) -> dict[str, str]:
+    """Return the digests of a benchmark's boxes and of its sequences' attributes."""
+    return benchmark_annotations(job) | {"attributes": job.benchmark.digest_attributes()}
+
+
 def figure_params(config: Config, names: Names) -> dict[str, Any]:
     """Return what the figures of a benchmark show, and in which colours."""
     scoring = scoring_of(config, names["benchmark"])
