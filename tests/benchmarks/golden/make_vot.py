@@ -3,9 +3,9 @@
 Run it in an environment of its own, as vot-toolkit brings an OpenCV that would take the place of
 ours (attributee 0.1.10 breaks vot-toolkit 0.9.0):
 
-    python -m venv /tmp/vot
-    /tmp/vot/bin/pip install vot-toolkit==0.9.0 attributee==0.1.9
-    /tmp/vot/bin/python tests/benchmarks/golden/make_vot.py
+    python -m venv vot
+    vot/bin/pip install vot-toolkit==0.9.0 attributee==0.1.9
+    vot/bin/python tests/benchmarks/golden/make_vot.py
 
 The files say which versions made them. Regions are x, y, w, h or four corners as they stand in
 VOT's files; the state of a frame is 0 tracked, 1 started, 2 failed, 3 skipped. Overlaps come from
