@@ -85,7 +85,7 @@ def test_transt_of_a_model_folder(tmp_path: Path) -> None:
     described = metadata("squeezenet1_1", shape, 64, 128)
     save_weights(network, tmp_path / "weights.safetensors", described)
     tracker = transt(tmp_path, model="some")
-    assert torch.equal(tracker._network.reduce.weight, network.reduce.weight)
+    assert torch.equal(tracker._network.decoder.linear1.weight, network.decoder.linear1.weight)
     assert tracker._hann.numel() == 16 * 16
 
 

@@ -19,6 +19,21 @@ SMALL = TransTShape(width=16, heads=2, layers=1, feedforward=16)
 BOX = [100.0, 80.0, 30.0, 20.0]
 
 
+class BrightHead(nn.Module):
+    """Logits of bright tokens."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        bright = tokens[..., 0] / 32 - 4
+        return torch.stack([bright, torch.zeros_like(bright)], dim=-1)
+
+
+class BoxHead(nn.Module):
+    """The boxes that tokens carry, before the sigmoid."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens[..., 1:].logit()
+
+
 class Bright(TransT):
     """Finds the brightest cell, without having learnt anything.
 
@@ -29,6 +44,7 @@ class Bright(TransT):
         super().__init__(nn.Conv2d(3, 4, 8, 8), 4, SMALL)
         self.share = size
         self.centered = centered
+        self.class_head, self.box_head = BrightHead(), BoxHead()  # type: ignore[assignment]
         self.seen: list[Tensor] = []
 
     def encode(self, images: Tensor) -> Tensor:
@@ -39,14 +55,13 @@ class Bright(TransT):
     def remember(self, template: Tensor) -> Tensor:
         return template
 
-    def match(self, remembered: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
+    def fuse(self, remembered: Tensor, search: Tensor) -> Tensor:
         n = math.isqrt(search.shape[1])
         index = torch.arange(n * n)
         place = torch.stack([index % n, index // n], dim=1) / n + 0.5 / n
         size = torch.full((n * n, 2), self.share)
-        logits = torch.stack([search[0, :, 0] / 32 - 4, torch.zeros(n * n)], dim=1)
-        boxes = torch.cat([place if self.centered else torch.zeros_like(place), size], dim=1)
-        return logits[None], boxes[None]
+        place = place if self.centered else torch.zeros_like(place)
+        return torch.cat([search[0], place, size], dim=1)[None]
 
 
 def spot(x: float, y: float, height: int = 240, width: int = 320) -> Image:

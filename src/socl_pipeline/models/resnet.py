@@ -34,8 +34,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, channels_out, H', W') of (N, channels_in, H, W)."""
         direct = x if self.downsample is None else self.downsample(x)
-        x = torch.relu(self.bn1(self.conv1(x)))
-        return torch.relu(self.bn2(self.conv2(x)) + direct)
+        x = torch.relu_(self.bn1(self.conv1(x)))
+        return self.bn2(self.conv2(x)).add_(direct).relu_()
 
 
 def shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
@@ -96,7 +96,7 @@ class ResNet18(Backbone):
 
     def between(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
         """Return the features of the named `layers`."""
-        x = torch.relu(self.bn1(self.conv1(self.normalize(images))))
+        x = torch.relu_(self.bn1(self.conv1(self.normalize(images))))
         found = {"conv1": functional.avg_pool2d(x, 2)} if "conv1" in names else {}
         stages = iter(("layer1", "layer2", "layer3", "layer4"))
         if set(names) - set(found):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from socl_pipeline.models.backbone import Precision
 from socl_pipeline.models.folding import fold_batch_norms
+from socl_pipeline.models.inference import prepare_for_inference
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square, mean_color
 from socl_pipeline.transt.checkpoint import Trained
@@ -58,7 +59,10 @@ class TransTTracker:
         self.window = window
         self._sides = trained.template_px, trained.search_px
         self._network = copy.deepcopy(trained.network).eval()
-        fold_batch_norms(self._network.trunk)
+        if compiled:  # the compiler has convolutions of its own
+            fold_batch_norms(self._network)
+        else:
+            prepare_for_inference(self._network, self.device, precision)
         self._network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compiled:
             self._compile()
@@ -93,8 +97,8 @@ class TransTTracker:
         side = patch_side(state.size, SEARCH_FACTOR)
         patch = self._patch(image, state.center, side, self._sides[1])
         with self._autocast():
-            logits, boxes = self._network.match(state.template, self._network.encode(patch))
-        state.confidence, box = self._best(logits[0], boxes[0])
+            tokens = self._network.fuse(state.template, self._network.encode(patch))
+            state.confidence, box = self._best(tokens)
         limits = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
         state.center = np.clip(state.center + (box[:2] - 0.5) * side, 0, limits)
         # The network sees sizes relative to the latest one: without limits they could run away.
@@ -117,7 +121,7 @@ class TransTTracker:
             cells = side // STRIDE
             network.positions(torch.empty(1, cells * cells, 1, device=self.device))
         options: dict[str, Any] | None = {"freezing": True} if self.device.type == "cpu" else None
-        for name in ("encode", "match"):
+        for name in ("encode", "fuse"):
             setattr(network, name, torch.compile(getattr(network, name), options=options))
 
     def _patch(
@@ -131,12 +135,13 @@ class TransTTracker:
         enabled = self.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _best(self, logits: Tensor, boxes: Tensor) -> tuple[float, NDArray[np.float64]]:
-        """Return class score and box (4,) of the best cell of logits (M, 2) and boxes (M, 4)."""
-        scores = logits.float().softmax(dim=1)[:, 0]
+    def _best(self, tokens: Tensor) -> tuple[float, NDArray[np.float64]]:
+        """Return class score and box (4,) of the best of tokens (1, M, width)."""
+        scores = self._network.class_head(tokens)[0].float().softmax(dim=1)[:, 0]
         mixed = (1 - self.window) * scores + self.window * self._hann
         best = mixed.argmax(dim=0, keepdim=True)  # a scalar as an index would be waited for
-        found = torch.cat([scores[best], boxes[best][0].float()]).cpu().double().numpy()
+        box = self._network.box_head(tokens[0, best]).sigmoid()[0].float()
+        found = torch.cat([scores[best], box]).cpu().double().numpy()
         return float(found[0]), found[1:]
 
 

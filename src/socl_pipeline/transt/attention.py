@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from socl_pipeline.models.onednn import Linear, linear
+
 POSITION_TEMPERATURE = 1e4  # DETR
 
 
@@ -39,13 +41,13 @@ class Attention(nn.Module):
         self.dropout = dropout  # of the attention weights
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
+        self.out_proj = Linear(width, width)
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Return, for query (N, Q, C), the mix (N, Q, C) of value (N, K, C) at key (N, K, C)."""
         q, k = self._queries_and_keys(query, key)
-        v = functional.linear(value, *self._part(2, 3))
+        v = linear(value, *self._part(2, 3))
         mixed = functional.scaled_dot_product_attention(
             self._split(q),
             self._split(k),
@@ -57,11 +59,9 @@ class Attention(nn.Module):
 
     def _queries_and_keys(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         if query is key:  # one product instead of two
-            q, k = functional.linear(query, *self._part(0, 2)).chunk(2, dim=-1)
+            q, k = linear(query, *self._part(0, 2)).chunk(2, dim=-1)
             return q, k
-        return functional.linear(query, *self._part(0, 1)), functional.linear(
-            key, *self._part(1, 2)
-        )
+        return linear(query, *self._part(0, 1)), linear(key, *self._part(1, 2))
 
     def _part(self, first: int, last: int) -> tuple[Tensor, Tensor]:
         width = self.in_proj_weight.shape[1]
@@ -97,9 +97,9 @@ class CrossFeature(nn.Module):
         self.attention = Attention(width, heads, dropout)
         self.dropout1 = nn.Dropout(dropout)
         self.norm1 = nn.LayerNorm(width)
-        self.linear1 = nn.Linear(width, feedforward)
+        self.linear1 = Linear(width, feedforward)
         self.dropout = nn.Dropout(dropout)
-        self.linear2 = nn.Linear(feedforward, width)
+        self.linear2 = Linear(feedforward, width)
         self.dropout2 = nn.Dropout(dropout)
         self.norm2 = nn.LayerNorm(width)
 

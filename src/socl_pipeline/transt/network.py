@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from socl_pipeline.models.onednn import Linear
 from socl_pipeline.transt.attention import CrossFeature, EgoContext, sine_positions
 
 STRIDE = 8  # px of a patch from one token to the next
@@ -114,12 +115,17 @@ class TransT(nn.Module):
 
     def match(self, remembered: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and boxes, as `forward`, of a remembered template and search tokens."""
+        fused = self.fuse(remembered, search)
+        return self.class_head(fused), self.box_head(fused).sigmoid()
+
+    def fuse(self, remembered: Tensor, search: Tensor) -> Tensor:
+        """Return search tokens (N, M, width) that know the template: what both heads look at."""
         template, places = remembered, (self.positions(remembered), self.positions(search))
         for index, layer in enumerate(self.layers):
             step = layer if index else layer.after_template_ego
             template, search = step(template, places[0], search, places[1])  # type: ignore[operator]
-        search = self.norm(self.decoder(search, places[1], template, places[0]))
-        return self.class_head(search), self.box_head(search).sigmoid()
+        fused: Tensor = self.norm(self.decoder(search, places[1], template, places[0]))
+        return fused
 
     def positions(self, tokens: Tensor) -> Tensor:
         """Return the position codes (M, width) of tokens (N, M, width) of a square patch."""
@@ -134,9 +140,9 @@ class TransT(nn.Module):
 def _perceptron(width: int, outputs: int) -> nn.Sequential:
     """Return three linear layers with ReLU in between, as published."""
     return nn.Sequential(
-        nn.Linear(width, width),
+        Linear(width, width),
         nn.ReLU(inplace=True),
-        nn.Linear(width, width),
+        Linear(width, width),
         nn.ReLU(inplace=True),
-        nn.Linear(width, outputs),
+        Linear(width, outputs),
     )

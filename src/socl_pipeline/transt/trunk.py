@@ -40,9 +40,9 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, 4 channels, H', W') of (N, channels_in, H, W)."""
         direct = x if self.downsample is None else self.downsample(x)
-        x = torch.relu(self.bn1(self.conv1(x)))
-        x = torch.relu(self.bn2(self.conv2(x)))
-        return torch.relu(self.bn3(self.conv3(x)) + direct)
+        x = torch.relu_(self.bn1(self.conv1(x)))
+        x = torch.relu_(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x)).add_(direct).relu_()
 
 
 class ResNetTrunk(nn.Module):
@@ -65,7 +65,7 @@ class ResNetTrunk(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features (N, channels, H / 8, W / 8) of raw RGB images."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(self.normalize(images)))))
+        x = self.maxpool(torch.relu_(self.bn1(self.conv1(self.normalize(images)))))
         features: Tensor = self.layer3(self.layer2(self.layer1(x)))
         return features
 

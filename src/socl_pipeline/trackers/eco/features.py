@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.models.backbone import Backbone, Precision
-from socl_pipeline.models.folding import fold_batch_norms
+from socl_pipeline.models.inference import prepare_for_inference
 from socl_pipeline.trackers.eco.hog import CELL, CHANNELS, hog
 
 
@@ -54,7 +54,7 @@ class FeatureExtractor:
         self._backbone: Backbone | None = None
         if layers:
             self._backbone = _checked(backbone, layers)
-            fold_batch_norms(self._backbone)
+            prepare_for_inference(self._backbone, device, precision)
             self._backbone.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._add_layers(self._backbone, layers)
 
