@@ -536,7 +536,7 @@ def test_stored_struck_scores_follow_to_all_digits_if_tiger1_is_five_frames_late
     assert missing_hits(struck, "tb50", "RedTeam", {}) == pytest.approx(0, abs=1e-6)
     tiger1 = missing_hits(struck, "cvpr13", "Tiger1", {})
     assert tiger1 == pytest.approx(38, abs=1e-6)
-    # frame 1 counts as perfect; a shift of none leaves no room for these
+    # frame 1 counts as perfect, with 20 hits, and 2 to 5 have none to 20 each
     assert 20 <= tiger1 <= 20 + 4 * 20
     early = {"Tiger1": round(tiger1)}
     board = missing_hits(struck, "tb100", "Board", early)  # its last line is 0,0,0,0 as well
