@@ -85,6 +85,50 @@ def test_expected_overlap_is_that_of_its_definition(runs, name):
     assert found == pytest.approx(expected, nan_ok=True)
 
 
+def table_of_fragments(overlap, states, pysot):
+    """Return rows of overlaps and their weights as the toolkits lay them out for tag `all`.
+
+    Facts from votchallenge/toolkit-legacy, estimate_expected_overlap.m at 16e4de9, and STVIR/pysot,
+    eao_benchmark.py at c7fd71c. The former counts frames from 1: a failure in frame f makes a cut
+    at f + skip if that is at most the length. The latter does the same with frames from 0. A row
+    is cut to the next start, which it includes, and goes on with zeros; the last one ends with the
+    sequence. Its weight is the share of its frames with a tag.
+    """
+    length = len(states)
+    lost = np.flatnonzero(states == 2)
+    cuts = [0, *(f + SKIP for f in lost if f + SKIP + (0 if pysot else 1) <= length)]
+    rows, weights = [], []
+    for start, stop in zip(cuts, [*cuts[1:], None], strict=True):
+        row = np.full(40, np.nan if stop is None else 0.0)
+        shown = overlap[start:] if stop is None else overlap[start : stop + 1]
+        row[: len(shown)] = np.nan_to_num(shown) if len(lost) else shown
+        frames = length - start if stop is None else stop - start + 1
+        rows.append(row)
+        weights.append(len(shown) / frames if frames else 0.0)
+    return rows, weights
+
+
+@given(st.lists(simulated_runs(), min_size=1, max_size=4), st.sampled_from(["official", "pysot"]))
+def test_expected_overlap_is_that_of_the_toolkits_tables(runs, name):
+    rules = CONVENTIONS[name]
+    parts, weights, rows, table_weights = [], [], [], []
+    for k, (drawn, states) in enumerate(runs):
+        overlap = np.where(states == 0, np.nan_to_num(drawn), np.nan)
+        own = measures.fragments(overlap, states, SKIP, rules)
+        shares = measures.fragment_weights(own, states, SKIP, rules)
+        parts, weights = parts + own, weights + [w / (k + 1) for w in shares]
+        table, shares = table_of_fragments(overlap, states, name == "pysot")
+        rows, table_weights = rows + table, table_weights + [w / (k + 1) for w in shares]
+    length = max(len(states) for _, states in runs)
+    found = measures.expected_overlap_curve(parts, weights, length)
+    table = np.array(rows)
+    for n in range(2, length + 1):
+        alive = ~np.isnan(table[:, n - 1])
+        means = table[alive, 1:n].mean(axis=1)
+        expected = np.average(means, weights=np.array(table_weights)[alive])
+        assert found[n - 1] == pytest.approx(expected)
+
+
 @given(simulated_runs(), st.integers(0, 12))
 def test_accuracy_counts_tracked_frames_after_each_burn_in(run, burn_in):
     overlap, states = run
@@ -151,6 +195,18 @@ def test_the_truth_itself_is_perfect(make_video, make_track, make_manifest, conv
     assert found["robustness"] == found["failures"] == 0
 
 
+@pytest.mark.parametrize("convention", ["official", "pysot"])
+def test_accuracy_counts_a_pixel_beyond_the_image(
+    make_video, make_track, make_manifest, convention
+):
+    """In 1-based files, columns 11 to 20 of the truth and 11 to 19: the image ends with 19."""
+    videos = [make_video("a", [[10.0, 10, 9, 9]] * 40, size=(20, 40))]
+    tracks = {"a": make_track(([[10.0, 10, 8, 9]] * 40, [1] + [0] * 39))}
+    found = score(make_manifest(), videos, tracks, convention).overall.values
+    assert found["eao"] == pytest.approx(1)
+    assert found["accuracy"] == pytest.approx(0.9)
+
+
 def test_repetitions_share_the_weight_of_their_sequence(make_video, make_track, make_manifest):
     videos = [make_video("a", [BOX] * 40), make_video("b", [BOX] * 40)]
     good, bad = ([BOX] * 40, [1] + [0] * 39), ([HALF] * 40, [1] + [0] * 39)
@@ -173,7 +229,8 @@ def test_late_failures_end_with_their_sequence_in_official_code(
     tracks = {"late": make_track((late, states)), "long": make_track(([HALF] * 30, [1] + [0] * 29))}
     manifest = make_manifest(eao_interval=(20, 20))
     assert score(manifest, videos, tracks).overall.values["eao"] == pytest.approx(1)
-    closed = (1 + 9 / 19) / 2
+    weight = 15 / 16  # the frame of that start has no tag, not even `all`
+    closed = (1 + weight * 9 / 19) / (1 + weight)
     assert score(manifest, videos, tracks, "pysot").overall.values["eao"] == pytest.approx(closed)
 
 

@@ -12,7 +12,9 @@ class VotConvention:
     """How runs are scored where toolkits differ.
 
     raster: which pixels a region covers.
-    accuracy_margin: lines of pixels beyond the right and lower border that count for accuracy.
+    accuracy_margin: lines of pixels beyond the right and lower border that count for accuracy. The
+    Matlab toolkit (analyze_accuracy_robustness.m at 4f5349e) and pysot-toolkit (ar_benchmark.py at
+    c7fd71c) bound it by [width, height], and the expected overlap by [width, height] - 1.
     pooling: accuracy is the mean over all frames of all sequences, or the mean over sequences
     weighted by their lengths.
     robustness: failures in 100 frames, or failures in a sequence, weighted by lengths.
@@ -20,12 +22,13 @@ class VotConvention:
     each counts 1.
     closing: a failure ends a fragment, which goes on with overlap 0 for ever. `restart`: only if
     a start follows in the sequence; after a later failure the fragment ends with the sequence.
-    `room`: also if the start would be the frame after the last. `always`: every failure.
+    `room`: also if the start would be the frame after the last, with the weight that
+    `measures.fragment_weights` tells. `always`: every failure.
     first_length: added to both ends of the interval of lengths.
     """
 
     raster: RasterRule = "rounded"
-    accuracy_margin: int = 0
+    accuracy_margin: int = 1
     pooling: Literal["frames", "sequences"] = "frames"
     robustness: Literal["per_100_frames", "per_sequence"] = "per_100_frames"
     weighting: Literal["repetitions", "fragments"] = "repetitions"
@@ -36,9 +39,10 @@ class VotConvention:
 CONVENTIONS: Mapping[str, VotConvention] = {
     "official": VotConvention(),
     "legacy": VotConvention(raster="truncated"),
-    "pysot": VotConvention(accuracy_margin=1, closing="room"),
+    "pysot": VotConvention(closing="room"),
     "toolkit": VotConvention(
         raster="toolkit",
+        accuracy_margin=0,
         pooling="sequences",
         robustness="per_sequence",
         weighting="fragments",

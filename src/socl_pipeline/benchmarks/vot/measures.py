@@ -102,6 +102,23 @@ def fragments(
     return found
 
 
+def fragment_weights(
+    parts: Sequence[tuple[Float, bool]], states: States, skip: int, convention: VotConvention
+) -> list[float]:
+    """Return the weight of each of a run's `fragments` among those of its sequence.
+
+    It is 1, but for one case: pysot-toolkit gives a fragment the share of its frames, up to and
+    with the next start, that have a tag. If that start would be the frame after the last it has
+    none, also under tag `all`, and is missed there: n / (n + 1) for a fragment of n frames.
+    """
+    weights = [1.0] * len(parts)
+    lost = np.flatnonzero(states == FAILED)
+    if convention.closing == "room" and len(lost) and lost[-1] + skip == len(states):
+        frames = len(parts[-1][0]) + skip
+        weights[-1] = frames / (frames + 1)
+    return weights
+
+
 def _closes(failure: int, skip: int, length: int, convention: VotConvention) -> bool:
     restart = failure + skip
     last = {"restart": length - 1, "room": length, "always": restart}[convention.closing]

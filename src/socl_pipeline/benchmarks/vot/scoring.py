@@ -97,7 +97,8 @@ def _curve(sequences: Sequence[_Sequence], constants: VotConstants, rules: VotCo
         for overlap, states in zip(sequence.for_curve, sequence.states, strict=True):
             own = measures.fragments(overlap, states, constants.skip, rules)
             parts += own
-            weights += [share] * len(own)
+            own_weights = measures.fragment_weights(own, states, constants.skip, rules)
+            weights += [share * weight for weight in own_weights]
     longest = max(s.length for s in sequences)
     if rules.closing == "always":  # vot-toolkit: failures count up to the longest fragment
         longest = max([1, *(len(values) for values, _ in parts)])
