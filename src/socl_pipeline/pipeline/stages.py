@@ -104,7 +104,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="scores",
-            version=2,
+            version=3,
             function="socl_pipeline.benchmarks.scores:run",
             names=("dataset", "benchmark"),
             output="{dataset}/scores/{benchmark}.parquet",
