@@ -7,6 +7,7 @@ from typing import Any, get_args
 import click
 
 from socl_pipeline.benchmarks.formats.submission import SERVERS, ServerName
+from socl_pipeline.errors import InputError, listed
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
 from socl_pipeline.settings import Config, load_config
 from socl_pipeline.settings.trackers import FormatName
@@ -55,11 +56,14 @@ def export(
 
     job = Job(load_config(config), Target.of("track", **names), results)
     folder = result_folder(job.config.benchmark(names["benchmark"]), output, form, base)
-    runs = read_runs(job.output)
+    runs, missing = read_runs(job.output)
     for name, found in runs.items():
         folder.write(name, found)
     lost = {n: sum(lost_frames(r, folder.resets) for r in found) for n, found in runs.items()}
     click.echo(f"{output}: {len(runs)} sequences", err=True)
+    if missing:
+        without = f"{listed(missing)} ({len(missing)} in all)"
+        click.echo(f"not written, as there are no results: {without}", err=True)
     if any(lost.values()):
         broken = [name for name, frames in lost.items() if frames]
         click.echo(
@@ -81,7 +85,13 @@ def submit(config: Path, results: Path, server: ServerName, output: Path, **name
     from socl_pipeline.benchmarks.track_table import read_runs
 
     job = Job(load_config(config), Target.of("track", **names), results)
-    runs = read_runs(job.output)
+    runs, missing = read_runs(job.output)
+    if missing:
+        raise InputError(
+            f"{job.output}: no results of {listed(missing)} ({len(missing)} in all), and "
+            f"{SERVERS[server].title}'s server scores every sequence: add the tracker's files and "
+            "run `socl track` again"
+        )
     write_archive(SERVERS[server], runs, output)
     click.echo(f"{output}: {len(runs)} sequences", err=True)
 
