@@ -1,18 +1,18 @@
 """`socl results`: our tracks as files of other toolkits and as archives for their servers."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
 from socl_pipeline.benchmarks.formats.submission import SERVERS, ServerName
 from socl_pipeline.errors import InputError, listed
+from socl_pipeline.options import PATH, config_option, name_options, path_option, results_option
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
 from socl_pipeline.settings import Config, load_config
 from socl_pipeline.settings.trackers import FormatName
 
-_PATH = click.Path(path_type=Path)
+_TRACK = name_options("dataset", "benchmark", "tracker")
 _SERVER = click.option("--server", type=click.Choice(list(SERVERS)), required=True)
 
 
@@ -21,28 +21,12 @@ def results() -> None:
     """Result files of other toolkits, and archives for evaluation servers."""
 
 
-def _options(*wanted: str) -> Callable[..., Any]:
-    """Add --config, --results and a name for each wildcard that is wanted."""
-
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in reversed(wanted):
-            text = f"Name of the {name} in the config."
-            function = click.option(f"--{name}", required=True, help=text)(function)
-        for flags, default, text in (
-            (("--results",), "results", "Where artifacts are published."),
-            (("--config", "-c"), "config/demo.yaml", "Config file (YAML)."),
-        ):
-            option = click.option(*flags, type=_PATH, default=default, show_default=True, help=text)
-            function = option(function)
-        return function
-
-    return add
-
-
 @results.command()
-@_options("dataset", "benchmark", "tracker")
+@config_option
+@results_option
+@_TRACK
 @click.option("--format", "form", type=click.Choice(get_args(FormatName)), required=True)
-@click.option("--output", type=_PATH, required=True, help="The tracker's folder.")
+@path_option("--output", required=True, help="The tracker's folder.")
 @click.option(
     "--base", type=click.IntRange(0, 1), help="Count pixels from here; default: the format's own."
 )
@@ -76,9 +60,11 @@ def export(
 
 
 @results.command()
-@_options("dataset", "benchmark", "tracker")
+@config_option
+@results_option
+@_TRACK
 @_SERVER
-@click.option("--output", type=_PATH, required=True, help="Archive (.zip) to write.")
+@path_option("--output", required=True, help="Archive (.zip) to write.")
 def submit(config: Path, results: Path, server: ServerName, output: Path, **names: str) -> None:
     """Write the archive of a tracker's boxes that an evaluation server takes."""
     from socl_pipeline.benchmarks.formats.submission import write_archive
@@ -97,10 +83,10 @@ def submit(config: Path, results: Path, server: ServerName, output: Path, **name
 
 
 @results.command()
-@click.argument("archive", type=_PATH)
+@click.argument("archive", type=PATH)
 @_SERVER
 @click.option("--benchmark", help="In the config; compares the numbers of frames with its own.")
-@click.option("--config", "-c", type=_PATH, default="config/demo.yaml", show_default=True)
+@config_option
 def check(archive: Path, server: ServerName, benchmark: str | None, config: Path) -> None:
     """Check an archive before it is sent to an evaluation server."""
     from socl_pipeline.benchmarks.formats.submission import check_archive
@@ -117,7 +103,9 @@ def _frames(config: Config, benchmark: str) -> dict[str, int]:
 
 
 @results.command("vot-ini")
-@_options("tracker")
+@config_option
+@results_option
+@name_options("tracker")
 @click.option("--dataset", help="That the tracker's model was trained on, if it has one.")
 @click.option(
     "--base",
