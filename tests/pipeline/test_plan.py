@@ -74,6 +74,20 @@ def test_what_would_fail_after_hours_fails_now(folder, raw_config, change, what)
         Plan(raw_config, complete=True, folder=folder)
 
 
+def test_all_names_the_results_that_a_deleted_one_may_come_back(folder, raw_config):
+    raw_config["pseudo_boxes"] = {"linear": {"kind": "interpolate"}}
+    made = Plan(raw_config, complete=True, folder=folder).everything
+    assert set(made) == {
+        "results/demo/tracks/val/socl.parquet",
+        "results/demo/tracks/val/kcf.parquet",
+        "results/demo/scores/val.parquet",
+        "results/demo/figures/val",
+        "results/demo/pseudo_boxes/linear.parquet",
+        "results/demo/box_quality",
+        "results/demo/report.html",
+    }  # not TOP maps and patches, which are deleted for their disk
+
+
 def test_planning_writes_nothing_until_the_run_starts(folder, tmp_path):
     plan = Plan({}, folder=folder)
     fingerprint = plan.fingerprint("points", Wildcards(dataset="demo"))

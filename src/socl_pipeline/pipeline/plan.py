@@ -157,18 +157,22 @@ class Plan:
         return [f for name in names for f in self.benchmark_files(dataset, name)]
 
     @property
-    def pseudo_boxes(self) -> list[str]:
-        """The summaries of all pseudo boxes that the default config names, and of their quality."""
-        return self._all("pseudo_boxes", "box_quality")
+    def everything(self) -> list[str]:
+        """What `snakemake all` makes: reports, pseudo boxes, and the results that reports rest on.
+
+        Naming the latter brings one back that was deleted, which a complete report does not ask
+        for. What training rests on is not named: it is large, and may be deleted for its disk.
+        """
+        return self._all("track", "scores", "figure", "pseudo_boxes", "box_quality", "report")
 
     @property
     def figures(self) -> list[str]:
-        """The summaries of the figures of all benchmarks that the default config names."""
+        """The figures of all benchmarks that the default config names."""
         return self._all("figure")
 
     def _all(self, *stages: str) -> list[str]:
         found = [t for t in all_targets(self.default) if t.stage in stages]
-        return [str(Job(self.default, target).summary_path) for target in found]
+        return [str(Job(self.default, target).output) for target in found]
 
     @property
     def tables(self) -> dict[str, str]:
