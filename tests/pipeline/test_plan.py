@@ -1,6 +1,7 @@
 """Which config serves which dataset, and what is refused before any job starts."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -86,6 +87,15 @@ def test_all_names_the_results_that_a_deleted_one_may_come_back(folder, raw_conf
         "results/demo/box_quality",
         "results/demo/report.html",
     }  # not TOP maps and patches, which are deleted for their disk
+
+
+def test_without_models_tables_are_outlines(folder, raw_config):
+    raw_config["models"] = {}
+    raw_config["trackers"] = {"kcf": {"kind": "opencv", "name": "kcf"}}
+    plan = Plan(raw_config, complete=True, folder=folder)
+    tables = {Path(path).name.removesuffix(".summary.json") for path in plan.all_tables}
+    assert {t for t in tables if not t.endswith("__outline")} == {"table_4"}
+    assert "results/demo/tracks/val/kcf.parquet" in plan.everything
 
 
 def test_planning_writes_nothing_until_the_run_starts(folder, tmp_path):

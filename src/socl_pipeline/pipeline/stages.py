@@ -117,7 +117,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="figure",
-            version=1,
+            version=2,
             function="socl_pipeline.figures.figure:run",
             names=("dataset", "benchmark"),
             output="{dataset}/figures/{benchmark}",
@@ -169,7 +169,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="report",
-            version=4,
+            version=5,
             function="socl_pipeline.report.report:run",
             names=_DATASET,
             output="{dataset}/report.html",
