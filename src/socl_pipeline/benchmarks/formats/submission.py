@@ -1,6 +1,7 @@
 """Archives for evaluation servers: what must be in them, checked before and after writing."""
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,15 @@ def write_archive(server: Server, runs: Mapping[str, Sequence[Run]], output: Pat
 
 
 def check_archive(server: Server, path: Path, expected: Expected | None) -> None:
-    """Raise InputError if a server would refuse an archive.
+    """Raise InputError if a server would refuse an archive, or `expected` is not of its test set.
 
     expected: the frames of each sequence; None: only their number is known.
     """
+    if expected is not None and len(expected) != server.sequences:
+        raise InputError(
+            f"{path}: the benchmark to compare it with has {len(expected)} sequences, "
+            f"{server.title}'s test set {server.sequences}; name the benchmark of the test set"
+        )
     raise_problems(path, server, problems(server, read_archive(path), expected))
 
 
@@ -79,6 +85,10 @@ def read_archive(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: no such archive ({error.strerror})") from None
     except zipfile.BadZipFile:
         raise InputError(f"{path}: not a zip archive, which the servers expect") from None
+    except (zlib.error, RuntimeError):  # damaged; encrypted or of an unknown compression
+        raise InputError(
+            f"{path}: a file in it cannot be read; pack it again, deflated and without a password"
+        ) from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: holds a file that is not text; expected .txt only") from None
 
@@ -174,10 +184,13 @@ def _check_counts(name: str, counts: set[int], expected: Expected | None) -> Ite
     if 0 in counts:
         yield f"{name}: an empty file"
     elif expected is not None and counts != {expected[name]}:
-        shown = " and ".join(str(c) for c in sorted(counts))
-        yield f"{name}: {shown} boxes for {expected[name]} frames"
+        yield f"{name}: {_either(counts)} boxes for {expected[name]} frames"
     elif len(counts) > 1:
         yield f"{name}: repetitions of different lengths"
+
+
+def _either(counts: set[int]) -> str:
+    return " and ".join(str(c) for c in sorted(counts))
 
 
 def _check_times(
@@ -195,7 +208,7 @@ def _check_times(
         yield str(error)
         return
     if {len(rows)} != counts:
-        yield f"{path}: {len(rows)} lines, its boxes have others"
+        yield f"{path}: {len(rows)} lines for {_either(counts)} boxes"
     elif not (np.array(rows) >= 0).all():
         yield f"{path}: negative or NaN seconds"
 
