@@ -67,6 +67,20 @@ def test_a_complete_config_replaces_all(folder, raw_config):
             lambda c: c["proposals"]["edgeboxes"].update(model="nope.yml.gz"),
             "nope.yml.gz: no such file",
         ),
+        (
+            lambda c: c["benchmarks"]["val"].update(convention="officiel"),
+            "benchmarks.val: convention 'officiel': protocol ope has official",
+        ),
+        (
+            lambda c: c["trackers"].update(
+                other={"kind": "results", "format": "otb", "folder": "{benchmark}/x"}
+            ),
+            "val/x: no such folder of results",
+        ),
+        (
+            lambda c: c["trackers"].update(other={"kind": "python", "class": "nope:Nope"}),
+            "tracker class 'nope:Nope': cannot be imported",
+        ),
     ],
 )
 def test_what_would_fail_after_hours_fails_now(folder, raw_config, change, what):

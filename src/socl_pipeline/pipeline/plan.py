@@ -16,6 +16,7 @@ from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifes
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
+from socl_pipeline.pipeline.recipes.tracking import check_trackers
 from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.pipeline.targets import all_targets, is_current, table_digests, trainings_of
 from socl_pipeline.presets import overlay
@@ -112,6 +113,7 @@ class Plan:
         for path in (own.top_maps.objectness, own.proposals.edgeboxes.model, *weights):
             if isinstance(path, Path) and not path.is_file():
                 raise InputError(f"{path}: no such file, though the config names it")
+        check_trackers(config)
 
     def job(self, stage: str, **names: str) -> Job:
         """Return a stage's job for the wildcards of a rule."""

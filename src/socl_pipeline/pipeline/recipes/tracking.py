@@ -75,6 +75,18 @@ def scoring_of(config: Config, benchmark: str) -> dict[str, Any]:
     return {"protocol": protocol, "convention": settings.convention, "constants": constants}
 
 
+def check_trackers(config: Config) -> None:
+    """Raise InputError for files of trackers that are not there, and for unknown conventions."""
+    for benchmark in config.benchmarks:
+        scoring_of(config, benchmark)
+    for tracker in config.trackers.values():
+        if not isinstance(tracker, ResultsTrackerSettings):
+            tracker_files(tracker)
+        elif tracker.missing == "fail":
+            for name, benchmark_settings in config.benchmarks.items():
+                foreign_results(tracker, benchmark_settings, name).require()
+
+
 def score_params(config: Config, names: Names) -> dict[str, Any]:
     """Return how the stage's benchmark is scored."""
     return scoring_of(config, names["benchmark"])
