@@ -41,8 +41,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        expand("results/{dataset}/report.html", dataset=PLAN.default.datasets),
-        PLAN.pseudo_boxes,
+        PLAN.everything,
 
 
 onstart:

@@ -112,6 +112,14 @@ def test_vot_has_expected_overlap_its_ranking_and_the_ar_plot():
     assert points == {"high": 1.0, "low": 0.55}
 
 
+def test_of_points_that_coincide_the_best_is_seen():
+    lines = (
+        ar_plot({"low": (1.0, 0.60), "high": (1.0, 0.61), "mid": (1.0, 0.605)}, 30).axes[0].lines
+    )
+    above = sorted(lines, key=lambda line: line.get_zorder())
+    assert [line.get_label() for line in above] == ["low", "mid", "high"]
+
+
 def test_what_single_sequences_have_is_shown_by_attribute():
     rows = [row("one", s, accuracy=0.5) for s in ATTRIBUTES] + [row("one", None, eao=0.2)]
     drawn = draw(rows, "vot")

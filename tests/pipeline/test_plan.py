@@ -1,6 +1,7 @@
 """Which config serves which dataset, and what is refused before any job starts."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -66,12 +67,49 @@ def test_a_complete_config_replaces_all(folder, raw_config):
             lambda c: c["proposals"]["edgeboxes"].update(model="nope.yml.gz"),
             "nope.yml.gz: no such file",
         ),
+        (
+            lambda c: c["benchmarks"]["val"].update(convention="officiel"),
+            "benchmarks.val: convention 'officiel': protocol ope has official",
+        ),
+        (
+            lambda c: c["trackers"].update(
+                other={"kind": "results", "format": "otb", "folder": "{benchmark}/x"}
+            ),
+            "val/x: no such folder of results",
+        ),
+        (
+            lambda c: c["trackers"].update(other={"kind": "python", "class": "nope:Nope"}),
+            "tracker class 'nope:Nope': cannot be imported",
+        ),
     ],
 )
 def test_what_would_fail_after_hours_fails_now(folder, raw_config, change, what):
     change(raw_config)
     with pytest.raises(InputError, match=what):
         Plan(raw_config, complete=True, folder=folder)
+
+
+def test_all_names_the_results_that_a_deleted_one_may_come_back(folder, raw_config):
+    raw_config["pseudo_boxes"] = {"linear": {"kind": "interpolate"}}
+    made = Plan(raw_config, complete=True, folder=folder).everything
+    assert set(made) == {
+        "results/demo/tracks/val/socl.parquet",
+        "results/demo/tracks/val/kcf.parquet",
+        "results/demo/scores/val.parquet",
+        "results/demo/figures/val",
+        "results/demo/pseudo_boxes/linear.parquet",
+        "results/demo/box_quality",
+        "results/demo/report.html",
+    }  # not TOP maps and patches, which are deleted for their disk
+
+
+def test_without_models_tables_are_outlines(folder, raw_config):
+    raw_config["models"] = {}
+    raw_config["trackers"] = {"kcf": {"kind": "opencv", "name": "kcf"}}
+    plan = Plan(raw_config, complete=True, folder=folder)
+    tables = {Path(path).name.removesuffix(".summary.json") for path in plan.all_tables}
+    assert {t for t in tables if not t.endswith("__outline")} == {"table_4"}
+    assert "results/demo/tracks/val/kcf.parquet" in plan.everything
 
 
 def test_planning_writes_nothing_until_the_run_starts(folder, tmp_path):

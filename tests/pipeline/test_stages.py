@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import digest_files
@@ -86,6 +87,35 @@ def test_a_fingerprint_changes_with_its_own_section_only(raw_config, make_job, k
     place[last] = value
     after = {stage: make_job(stage, raw=raw_config).fingerprint for stage in ORDER}
     assert {stage for stage in ORDER if before[stage] != after[stage]} == changed
+
+
+def test_attributes_that_a_copy_gets_later_are_drawn_and_nothing_else(
+    raw_config, make_job, tmp_path
+):
+    manifest = tmp_path / "cats.yaml"
+    content = {"name": "cats", "title": "Cats", "layout": "lasot", "licence": "none"}
+    content |= {"root": str(tmp_path), "sequences": ["cat-1"]}
+    manifest.write_text(yaml.safe_dump(content))
+    raw_config["benchmarks"]["cats"] = {"manifest": str(manifest)}
+
+    def fingerprints():
+        stages = ("track", "scores", "figure")
+        return {s: make_job(s, raw=raw_config, benchmark="cats").fingerprint for s in stages}
+
+    before = fingerprints()
+    (tmp_path / "att").mkdir()
+    (tmp_path / "att/cat-1.txt").write_text("1,0,0,0,0,0,0,0,0,1,0,0,0,0\n")
+    assert {s for s, now in fingerprints().items() if now != before[s]} == {"figure"}
+
+
+def test_drawing_the_demo_is_no_reason_to_draw_its_figures_again(
+    raw_config, make_job, tmp_path, demo
+):
+    root = tmp_path / "later"
+    raw_config["benchmarks"]["val"]["root"] = str(root)
+    before = make_job("figure", raw=raw_config).fingerprint
+    root.symlink_to(demo.root)
+    assert make_job("figure", raw=raw_config).fingerprint == before
 
 
 @pytest.mark.parametrize("wildcard", ["dataset", "model"])

@@ -74,6 +74,7 @@ def build_all(make_job, **names):
 
 def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     raw_config["report"] = {"title": "Clicks <& boxes>", "examples": 2}
+    raw_config["benchmarks"]["val"]["convention"] = "drop"
     build_all(make_job)
     job = make_job("report")
     stats = job.execute().stats
@@ -90,6 +91,7 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     assert text.index('alt="Success plot') < text.index('alt="Precision') < text.index('alt="Speed')
     for part in ("demo", "kcf", "tiny", "No frame was left out", "run by hand", "max S"):
         assert part in page.text
+    assert "scored by protocol ope, convention drop" in page.text
     for measure in ("Box IoU", "Area precision", r"Centre error \[px\]"):
         assert re.search(measure + r" [\d.]+ \[[\d., ]+\] [\d.]+ \[", page.text)
     for anchor in re.findall(r'href="#(\w+)"', text):
@@ -109,7 +111,7 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
     assert re.search(r"points 1\.5 1\.2 –", Page(again.read_text()).text)
 
 
-def test_report_without_a_benchmark_or_patches_of_its_examples(
+def test_report_without_a_benchmark_patches_of_its_examples_or_models(
     make_job, raw_config, tmp_path, monkeypatch
 ):
     raw_config["trackers"], raw_config["benchmarks"] = {}, {}
@@ -129,6 +131,13 @@ def test_report_without_a_benchmark_or_patches_of_its_examples(
     page = Page((tmp_path / "report.html").read_text())
     assert "broken_since, frame" in page.text
     assert re.search(r"demo_train_\d+, frames \d and \d \((held out|trained on)\)", page.text)
+
+    raw_config["models"] = {}
+    job = make_job("report", raw=raw_config)
+    assert job.execute().stats["models"] == 0
+    page = Page(job.output.read_text())
+    assert not page.open
+    assert "names no model, so nothing was trained" in page.text
 
 
 def test_report_without_its_inputs_names_the_missing_file(make_job, tmp_path):
@@ -159,10 +168,10 @@ def scores(times=1, **trackers):
 
 def test_trackers_are_sorted_by_auc_and_the_best_are_marked():
     table = scores(low=(0.2, 0.9), high=(0.6, 0.5))
-    section = score_section("otb", table, PROTOCOLS["ope"], [])
+    section = score_section("otb", table, PROTOCOLS["ope"], "official", [])
     assert (section["sequences"], section["frames"]) == (2, 7)
     repeated = pa.concat_tables([table, scores(repeated=(0.1, 0.1), times=3)])
-    assert score_section("otb", repeated, PROTOCOLS["ope"], [])["frames"] == 7
+    assert score_section("otb", repeated, PROTOCOLS["ope"], "official", [])["frames"] == 7
     high, low = section["trackers"]
     assert (high["tracker"], low["tracker"]) == ("high", "low")
     assert (high["best"]["auc"], high["best"]["precision"]) == (True, False)
@@ -175,13 +184,15 @@ def test_crashes_and_missing_results_are_told():
     rows[0]["failed"], rows[2]["missing"], rows[2]["auc"] = "no memory", 1, None
     rows.append(rows[2] | {"tracker": "two", "auc": 0.1, "missing": 0})
     table = pa.Table.from_pylist(rows, SCHEMA)
-    section = score_section("otb", table, PROTOCOLS["ope"], [])
+    section = score_section("otb", table, PROTOCOLS["ope"], "official", [])
     assert [t["tracker"] for t in section["trackers"]] == ["two", "one"], "without a score: last"
     assert [(r["sequence"], r["failed"]) for r in section["crashes"]] == [("a", "no memory")]
     assert [r["tracker"] for r in section["missing"]] == ["one"]
     assert section["trackers"][1]["best"]["auc"] is False
     rows[2]["auc"] = 0.9
-    section = score_section("otb", pa.Table.from_pylist(rows, SCHEMA), PROTOCOLS["ope"], [])
+    section = score_section(
+        "otb", pa.Table.from_pylist(rows, SCHEMA), PROTOCOLS["ope"], "official", []
+    )
     best = {t["tracker"]: t["best"]["auc"] for t in section["trackers"]}
     assert best == {"one": False, "two": True}, "a mean over fewer sequences is not the best"
 

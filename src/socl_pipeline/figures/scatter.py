@@ -18,7 +18,7 @@ def scatter(
     colors: Sequence[str],
     order: Sequence[str] = (),
 ) -> tuple[Figure, Any]:
-    """Draw a marker for each name at its (x, y), the highest first in the legend.
+    """Draw a marker for each name at its (x, y), the highest first in the legend and on top.
 
     Returns figure and axes. order: see `style.places`. Raises InputError for no points.
     """
@@ -27,7 +27,7 @@ def scatter(
     ranking = sorted(points, key=lambda name: -points[name][1])
     fig, ax = plot_axes(title, xlabel, ylabel, ranking, below=True)
     place = places(points, order)
-    for name in ranking:
+    for below, name in enumerate(ranking):
         color, marker = point_style(place[name], colors)
         ax.plot(
             *points[name],
@@ -38,6 +38,7 @@ def scatter(
             markeredgewidth=0.5,
             linestyle="none",
             label=name,
+            zorder=3 - below / len(ranking),  # the best of those that coincide is seen
             clip_on=False,
         )
     add_legend(ax, ranking, below=True)  # inside it would hide points

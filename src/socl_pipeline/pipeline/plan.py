@@ -16,6 +16,7 @@ from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifes
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
+from socl_pipeline.pipeline.recipes.tracking import check_trackers
 from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.pipeline.targets import all_targets, is_current, table_digests, trainings_of
 from socl_pipeline.presets import overlay
@@ -112,6 +113,7 @@ class Plan:
         for path in (own.top_maps.objectness, own.proposals.edgeboxes.model, *weights):
             if isinstance(path, Path) and not path.is_file():
                 raise InputError(f"{path}: no such file, though the config names it")
+        check_trackers(config)
 
     def job(self, stage: str, **names: str) -> Job:
         """Return a stage's job for the wildcards of a rule."""
@@ -157,18 +159,22 @@ class Plan:
         return [f for name in names for f in self.benchmark_files(dataset, name)]
 
     @property
-    def pseudo_boxes(self) -> list[str]:
-        """The summaries of all pseudo boxes that the default config names, and of their quality."""
-        return self._all("pseudo_boxes", "box_quality")
+    def everything(self) -> list[str]:
+        """What `snakemake all` makes: reports, pseudo boxes, and the results that reports rest on.
+
+        Naming the latter brings one back that was deleted, which a complete report does not ask
+        for. What training rests on is not named: it is large, and may be deleted for its disk.
+        """
+        return self._all("track", "scores", "figure", "pseudo_boxes", "box_quality", "report")
 
     @property
     def figures(self) -> list[str]:
-        """The summaries of the figures of all benchmarks that the default config names."""
+        """The figures of all benchmarks that the default config names."""
         return self._all("figure")
 
     def _all(self, *stages: str) -> list[str]:
         found = [t for t in all_targets(self.default) if t.stage in stages]
-        return [str(Job(self.default, target).summary_path) for target in found]
+        return [str(Job(self.default, target).output) for target in found]
 
     @property
     def tables(self) -> dict[str, str]:

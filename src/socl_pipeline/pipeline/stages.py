@@ -117,7 +117,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="figure",
-            version=1,
+            version=2,
             function="socl_pipeline.figures.figure:run",
             names=("dataset", "benchmark"),
             output="{dataset}/figures/{benchmark}",
@@ -125,7 +125,7 @@ STAGES: dict[str, Stage] = {
             params=tracking.figure_params,
             inputs=published("scores"),
             files=tracking.figure_files,
-            watched=benchmark_entry,
+            watched=tracking.watched_by_figures,
             help="Draw the figures of a benchmark.",
         ),
         Stage(

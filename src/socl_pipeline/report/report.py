@@ -113,7 +113,8 @@ def _benchmark_section(job: Job, name: str) -> dict[str, Any]:
     entry = job.config.benchmark(name)
     figures = benchmark_pictures(job.input(f"figures/{name}"), job.input_summary(f"figures/{name}"))
     table = pq.read_table(job.input(f"scores/{name}"))
-    return score_section(name, table, protocol_of(entry, load_manifest(entry.manifest)), figures)
+    protocol = protocol_of(entry, load_manifest(entry.manifest))
+    return score_section(name, table, protocol, entry.convention, figures)
 
 
 def render(content: Mapping[str, Any]) -> str:

@@ -43,7 +43,9 @@ def overview(points: Summary, costs: CostSettings) -> Row:
     }
 
 
-def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Sequence[Row]) -> Row:
+def score_section(
+    name: str, table: pa.Table, protocol: Protocol, convention: str, figures: Sequence[Row]
+) -> Row:
     """Return a benchmark's table, best tracker first, its figures and what went wrong.
 
     table: of stage `scores`. figures: of stage `figure` (`benchmark_pictures`). Ties keep the
@@ -61,6 +63,7 @@ def score_section(name: str, table: pa.Table, protocol: Protocol, figures: Seque
     return {
         "name": name,
         "protocol": protocol.name,
+        "convention": convention,
         "sequences": len({r["sequence"] for r in rows} - {None}),
         "frames": _frames(rows),
         "columns": [{"name": c, "label": label} for c, label, _ in columns],

@@ -58,7 +58,7 @@ class Config(Section):
     proposals: ProposalSettings = ProposalSettings()
     top_maps: TopMapSettings = TopMapSettings()
     patches: PatchSettings = PatchSettings()
-    models: dict[OwnName, AnyModelSettings] = Field(min_length=1)
+    models: dict[OwnName, AnyModelSettings] = Field({}, description="None: nothing is trained.")
     trackers: dict[OwnName, TrackerSettings] = Field({}, description="Compared on each benchmark.")
     benchmarks: dict[OwnName, BenchmarkSettings] = Field({}, description="None: nothing is scored.")
     pseudo_boxes: dict[OwnName, PseudoBoxSettings] = Field(

@@ -102,7 +102,7 @@ def with_text(key, text):
         ("got10k", with_text(f"{A}_001.txt", "1,2,3,4\n1,inf,3,4\n1,2,3,4"), "line 2: expected"),
         ("got10k", with_text(f"{A}_001.txt", "1,2,3,4\n" * 2), "2 boxes for 3 frames"),
         ("got10k", with_text(f"{A}_001.txt", ""), "an empty file"),
-        ("got10k", with_text(f"{A}_time.txt", "0.1\n" * 2), "_time.txt: 2 lines"),
+        ("got10k", with_text(f"{A}_time.txt", "0.1\n" * 2), "_time.txt: 2 lines for 3 boxes"),
         ("got10k", with_text(f"{A}_time.txt", "0.1\nnan\n0.1"), "negative or NaN seconds"),
         ("got10k", with_text(f"{A}_time.txt", "0.1,0.1\n" * 3), "the seconds of 1 repetitions"),
         ("got10k", with_text("readme.md", "x"), "readme.md: not expected"),
@@ -154,6 +154,11 @@ def test_nothing_is_written_that_would_be_refused(tmp_path, server, runs, what):
     with pytest.raises(InputError, match=what):
         write_archive(SERVERS[server], runs, tmp_path / "x.zip")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_benchmark_of_another_size_is_not_the_archives_fault(archives):
+    with pytest.raises(InputError, match="compare it with has 2 sequences, GOT-10k's test set 180"):
+        check_archive(SERVERS["got10k"], archives / "got10k.zip", {"a": 3, "b": 3})
 
 
 def test_no_archive_at_all(tmp_path):

@@ -148,12 +148,16 @@ class ResultFolder:
         """Return where a sequence's first repetition should be."""
         return self.folder / self._path(name, 1)
 
-    def files(self) -> list[Path]:
-        """Return all result files, boxes and times, sorted."""
+    def require(self) -> None:
+        """Raise InputError unless the folder is there."""
         if not self.folder.is_dir():
             raise InputError(
                 f"{self.folder}: no such folder of results, though the config names it"
             )
+
+    def files(self) -> list[Path]:
+        """Return all result files, boxes and times, sorted."""
+        self.require()
         boxes = (path for name in self._names for path in self._repetitions(name))
         times = (path for name in self._names for path in self._time_files(name))
         return sorted({*boxes, *times})

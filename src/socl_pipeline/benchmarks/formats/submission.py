@@ -62,10 +62,15 @@ def write_archive(server: Server, runs: Mapping[str, Sequence[Run]], output: Pat
 
 
 def check_archive(server: Server, path: Path, expected: Expected | None) -> None:
-    """Raise InputError if a server would refuse an archive.
+    """Raise InputError if a server would refuse an archive, or `expected` is not of its test set.
 
     expected: the frames of each sequence; None: only their number is known.
     """
+    if expected is not None and len(expected) != server.sequences:
+        raise InputError(
+            f"{path}: the benchmark to compare it with has {len(expected)} sequences, "
+            f"{server.title}'s test set {server.sequences}; name the benchmark of the test set"
+        )
     raise_problems(path, server, problems(server, read_archive(path), expected))
 
 
@@ -184,10 +189,13 @@ def _check_counts(name: str, counts: set[int], expected: Expected | None) -> Ite
     if 0 in counts:
         yield f"{name}: an empty file"
     elif expected is not None and counts != {expected[name]}:
-        shown = " and ".join(str(c) for c in sorted(counts))
-        yield f"{name}: {shown} boxes for {expected[name]} frames"
+        yield f"{name}: {_either(counts)} boxes for {expected[name]} frames"
     elif len(counts) > 1:
         yield f"{name}: repetitions of different lengths"
+
+
+def _either(counts: set[int]) -> str:
+    return " and ".join(str(c) for c in sorted(counts))
 
 
 def _check_times(
@@ -205,7 +213,7 @@ def _check_times(
         yield str(error)
         return
     if {len(rows)} != counts:
-        yield f"{path}: {len(rows)} lines, its boxes have others"
+        yield f"{path}: {len(rows)} lines for {_either(counts)} boxes"
     elif not (np.array(rows) >= 0).all():
         yield f"{path}: negative or NaN seconds"
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from socl_pipeline.benchmarks.protocols import protocol_of
 from socl_pipeline.datasets.manifest import load_manifest
+from socl_pipeline.datasets.readers import MOST_WATCHED_VIDEOS
 from socl_pipeline.errors import InputError
-from socl_pipeline.pipeline.job import Job, Names, Target
+from socl_pipeline.pipeline.job import Job, Names, Target, open_dataset
 from socl_pipeline.pipeline.recipes.sources import benchmark_annotations, benchmark_entry
 from socl_pipeline.pipeline.recipes.training import weights_of
 from socl_pipeline.settings import Config, PythonTrackerSettings, ResultsTrackerSettings
@@ -74,6 +75,18 @@ def scoring_of(config: Config, benchmark: str) -> dict[str, Any]:
     return {"protocol": protocol, "convention": settings.convention, "constants": constants}
 
 
+def check_trackers(config: Config) -> None:
+    """Raise InputError for files of trackers that are not there, and for unknown conventions."""
+    for benchmark in config.benchmarks:
+        scoring_of(config, benchmark)
+    for tracker in config.trackers.values():
+        if not isinstance(tracker, ResultsTrackerSettings):
+            tracker_files(tracker)
+        elif tracker.missing == "fail":
+            for name, benchmark_settings in config.benchmarks.items():
+                foreign_results(tracker, benchmark_settings, name).require()
+
+
 def score_params(config: Config, names: Names) -> dict[str, Any]:
     """Return how the stage's benchmark is scored."""
     return scoring_of(config, names["benchmark"])
@@ -87,6 +100,18 @@ def score_inputs(config: Config, names: Names) -> dict[str, Target]:
 def figure_files(job: Job) -> dict[str, str]:
     """Return the digests of a benchmark's boxes and of its sequences' attributes."""
     return benchmark_annotations(job) | {"attributes": job.benchmark.digest_attributes()}
+
+
+def watched_by_figures(config: Config, names: Names) -> Any:
+    """Return where the benchmark is, and what tells its attributes.
+
+    They are read at every start of a workflow, so not those of benchmarks that are too large for
+    their annotations to be watched; what the project draws itself has none.
+    """
+    benchmark = open_dataset(config.benchmark(names["benchmark"]))
+    known = benchmark.manifest.generate is None and len(benchmark.names()) <= MOST_WATCHED_VIDEOS
+    attributes = benchmark.digest_attributes() if known else None
+    return {"benchmark": benchmark_entry(config, names), "attributes": attributes}
 
 
 def figure_params(config: Config, names: Names) -> dict[str, Any]:
