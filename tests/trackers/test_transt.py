@@ -125,6 +125,22 @@ def test_boxes_by_hand() -> None:
     assert patch_side((30, 20), 4) == side
 
 
+class CoarseHead(nn.Module):
+    """A box 0.0025 sides right of and below the middle, as logits of eight bits."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.tensor([0.01, 0.01, -1.0, -1.0], dtype=torch.bfloat16).expand(len(tokens), 4)
+
+
+def test_bf16_does_not_round_boxes_to_pixels() -> None:
+    network = Bright()
+    network.box_head = CoarseHead()  # type: ignore[assignment]
+    tracker = tracker_on(network, precision="bf16")
+    tracker.init(spot(115, 90), BOX)
+    box = tracker.update(spot(115, 90))
+    assert box[:2] + box[2:] / 2 == pytest.approx([115.25, 90.25], abs=0.01)  # of 100 px
+
+
 def test_the_window_prefers_what_is_near() -> None:
     """Of two spots the nearer one; without a window the brighter one."""
     near, far = spot(115 + 8, 90 + 8), spot(115 - 30, 90 - 30)

@@ -19,7 +19,7 @@ from socl_pipeline.models.inference import prepare_for_inference
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square, mean_color
 from socl_pipeline.transt.checkpoint import Trained
-from socl_pipeline.transt.network import STRIDE
+from socl_pipeline.transt.network import STRIDE, shares
 
 TEMPLATE_FACTOR, SEARCH_FACTOR = 2.0, 4.0  # side of the patch over the object's (TransT)
 WINDOW = 0.49  # share of the window in the score that is searched for its peak (TransT)
@@ -140,7 +140,7 @@ class TransTTracker:
         scores = self._network.class_head(tokens)[0].float().softmax(dim=1)[:, 0]
         mixed = (1 - self.window) * scores + self.window * self._hann
         best = mixed.argmax(dim=0, keepdim=True)  # a scalar as an index would be waited for
-        box = self._network.box_head(tokens[0, best]).sigmoid()[0].float()
+        box = shares(self._network.box_head(tokens[0, best]))[0]
         found = torch.cat([scores[best], box]).cpu().double().numpy()
         return float(found[0]), found[1:]
 
