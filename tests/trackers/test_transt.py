@@ -1,5 +1,6 @@
 import copy
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -261,6 +262,24 @@ def test_batch_norms_are_folded_in_the_copy_alone(network: TransT) -> None:
     with_norms.reduce = nn.Conv2d(8, network.shape.width, 1)
     tracker = TransTTracker(Trained(with_norms, 64, 128))
     assert norms(tracker._network) == 0 and norms(with_norms) == 1
+
+
+def test_compiled_code_sees_one_shape(network: TransT, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise torch.compile makes the second time code for any shape, which is slower."""
+    seen: dict[str, set[tuple[int, ...]]] = {}
+
+    def compile_(function: Callable[..., Tensor], options: object) -> Callable[..., Tensor]:
+        def run(*given: Tensor) -> Tensor:
+            seen.setdefault(function.__name__, set()).update(tuple(x.shape) for x in given[-1:])
+            return function(*given)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    tracker = TransTTracker(Trained(network, 64, 128), compiled=True)
+    run_sequence(tracker, [spot(115, 90)] * 3, np.array(BOX))
+    run_sequence(tracker, [spot(115, 90)] * 3, np.array(BOX))
+    assert seen == {"encode": {(1, 3, 128, 128)}, "fuse": {(1, 256, SMALL.width)}}
 
 
 @pytest.mark.slow

@@ -64,6 +64,7 @@ class TransTTracker:
         else:
             prepare_for_inference(self._network, self.device, precision)
         self._network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._encode, self._fuse = self._network.encode, self._network.fuse
         if compiled:
             self._compile()
         line = np.hanning(trained.search_px // STRIDE)  # not normalised: its peak is 1
@@ -97,7 +98,7 @@ class TransTTracker:
         side = patch_side(state.size, SEARCH_FACTOR)
         patch = self._patch(image, state.center, side, self._sides[1])
         with self._autocast():
-            tokens = self._network.fuse(state.template, self._network.encode(patch))
+            tokens = self._fuse(state.template, self._encode(patch))
             state.confidence, box = self._best(tokens)
         limits = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
         state.center = np.clip(state.center + (box[:2] - 0.5) * side, 0, limits)
@@ -116,13 +117,17 @@ class TransTTracker:
         self.move_to(center)
 
     def _compile(self) -> None:
+        """Compile what each frame needs: for two sizes of patches, code would fit any, and none.
+
+        That is why the template's features are left out, which are computed once.
+        """
         network = self._network
         for side in self._sides:  # cached, so that compiled code finds them as constants
             cells = side // STRIDE
             network.positions(torch.empty(1, cells * cells, 1, device=self.device))
         options: dict[str, Any] | None = {"freezing": True} if self.device.type == "cpu" else None
-        for name in ("encode", "fuse"):
-            setattr(network, name, torch.compile(getattr(network, name), options=options))
+        self._encode = torch.compile(network.encode, options=options)
+        self._fuse = torch.compile(network.fuse, options=options)
 
     def _patch(
         self, image: Image, center: NDArray[np.float64], side: float, out_size: int
