@@ -35,6 +35,15 @@ def test_linear_is_torchs(shape, biased, one_dnn):
     assert one_dnn == [shape]
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("rows", [0, 5])
+def test_linear_takes_any_strides(rows):
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(7, 2 * rows)[:, ::2].T, torch.randn(7, 4).T, torch.randn(8)[::2]
+    for given in (x, weight, bias), (x, weight, None), (x, weight, bias.clone()):
+        torch.testing.assert_close(linear(*given), functional.linear(*given))
+
+
 def test_training_keeps_its_gradients_and_autocast_its_type(one_dnn):
     layer, x = Linear(7, 4), torch.randn(5, 7)
     layer(x).sum().backward()

@@ -5,6 +5,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from torch import Tensor, nn
+from torch.torch_version import TorchVersion
 
 from socl_pipeline.cli import cli
 from socl_pipeline.errors import InputError
@@ -72,3 +73,12 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError, match=r"export needs .*onnxscript; install .*\[onnx\]"):
         export_onnx(build_backbone("alexnet_v1", seed=0), tmp_path / "net.onnx", {})
     assert not list(tmp_path.iterdir())
+
+
+def test_torch_without_this_exporter_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript")
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.4.1+cu124"))
+    with pytest.raises(InputError, match=r"export needs torch 2.7 or later, this is 2.4.1\+cu124;"):
+        export_onnx(Small(), tmp_path / "net.onnx", {})

@@ -1,5 +1,6 @@
 import copy
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -125,6 +126,22 @@ def test_boxes_by_hand() -> None:
     assert patch_side((30, 20), 4) == side
 
 
+class CoarseHead(nn.Module):
+    """A box 0.0025 sides right of and below the middle, as logits of eight bits."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.tensor([0.01, 0.01, -1.0, -1.0], dtype=torch.bfloat16).expand(len(tokens), 4)
+
+
+def test_bf16_does_not_round_boxes_to_pixels() -> None:
+    network = Bright()
+    network.box_head = CoarseHead()  # type: ignore[assignment]
+    tracker = tracker_on(network, precision="bf16")
+    tracker.init(spot(115, 90), BOX)
+    box = tracker.update(spot(115, 90))
+    assert box[:2] + box[2:] / 2 == pytest.approx([115.25, 90.25], abs=0.01)  # of 100 px
+
+
 def test_the_window_prefers_what_is_near() -> None:
     """Of two spots the nearer one; without a window the brighter one."""
     near, far = spot(115 + 8, 90 + 8), spot(115 - 30, 90 - 30)
@@ -245,6 +262,24 @@ def test_batch_norms_are_folded_in_the_copy_alone(network: TransT) -> None:
     with_norms.reduce = nn.Conv2d(8, network.shape.width, 1)
     tracker = TransTTracker(Trained(with_norms, 64, 128))
     assert norms(tracker._network) == 0 and norms(with_norms) == 1
+
+
+def test_compiled_code_sees_one_shape(network: TransT, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise torch.compile makes the second time code for any shape, which is slower."""
+    seen: dict[str, set[tuple[int, ...]]] = {}
+
+    def compile_(function: Callable[..., Tensor], options: object) -> Callable[..., Tensor]:
+        def run(*given: Tensor) -> Tensor:
+            seen.setdefault(function.__name__, set()).update(tuple(x.shape) for x in given[-1:])
+            return function(*given)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    tracker = TransTTracker(Trained(network, 64, 128), compiled=True)
+    run_sequence(tracker, [spot(115, 90)] * 3, np.array(BOX))
+    run_sequence(tracker, [spot(115, 90)] * 3, np.array(BOX))
+    assert seen == {"encode": {(1, 3, 128, 128)}, "fuse": {(1, 256, SMALL.width)}}
 
 
 @pytest.mark.slow

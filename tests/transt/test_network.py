@@ -43,6 +43,16 @@ def test_tokens_are_the_cells_row_by_row(tiny) -> None:
 
 
 @torch.no_grad()
+def test_boxes_have_more_than_eight_bits_under_autocast(tiny) -> None:
+    network, given = tiny(), patches()
+    with torch.autocast("cpu", torch.bfloat16):
+        boxes = network(*given)[1]
+        fused = network.fuse(*(network.encode(p) for p in given))
+    assert fused.dtype == torch.bfloat16 and boxes.dtype == torch.float32
+    assert not torch.equal(boxes, boxes.bfloat16().float())
+
+
+@torch.no_grad()
 def test_what_is_remembered_changes_nothing(tiny) -> None:
     """The whole fusion, layer by layer, without anything cached."""
     network, (template, search) = tiny(), patches()

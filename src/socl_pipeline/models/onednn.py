@@ -15,7 +15,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     By oneDNN in inference mode, for float32 on a CPU.
     """
-    if torch.compiler.is_compiling() or not _is_plain(x):  # compiled code chooses by itself
+    # compiled code chooses by itself; oneDNN's function takes every bias for contiguous
+    strided = bias is not None and not bias.is_contiguous()
+    if torch.compiler.is_compiling() or strided or not _is_plain(x):
         return functional.linear(x, weight, bias)
     result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return result

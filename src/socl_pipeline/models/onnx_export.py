@@ -14,6 +14,7 @@ from socl_pipeline.models.backbone import Backbone
 from socl_pipeline.pipeline.artifact import atomic_path
 
 _NEEDED = ("onnx", "onnxscript")  # what torch's exporter imports
+_OLDEST_TORCH = "2.7"  # whose exporter takes names of free sizes
 INPUT, OUTPUT = "images", "features"
 
 
@@ -26,12 +27,17 @@ def export_onnx(backbone: Backbone, path: Path, metadata: dict[str, str], size: 
     follows through the network, in pixels.
 
     Raises:
-        InputError: a package that torch's exporter needs is missing.
+        InputError: a package that torch's exporter needs is missing, or torch is too old.
     """
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
             f"export needs {' and '.join(missing)}; install them: pip install 'socl_pipeline[onnx]'"
+        )
+    if torch.__version__ < _OLDEST_TORCH:
+        raise InputError(
+            f"export needs torch {_OLDEST_TORCH} or later, this is {torch.__version__}; install a "
+            "later one, or export on another machine"
         )
     with _quiet_exporter():
         program = torch.onnx.export(

@@ -19,7 +19,7 @@ from socl_pipeline.models.inference import prepare_for_inference
 from socl_pipeline.trackers.base import Box, Image, check_box, check_image, check_point
 from socl_pipeline.trackers.crops import crop_square, mean_color
 from socl_pipeline.transt.checkpoint import Trained
-from socl_pipeline.transt.network import STRIDE
+from socl_pipeline.transt.network import STRIDE, shares
 
 TEMPLATE_FACTOR, SEARCH_FACTOR = 2.0, 4.0  # side of the patch over the object's (TransT)
 WINDOW = 0.49  # share of the window in the score that is searched for its peak (TransT)
@@ -64,6 +64,7 @@ class TransTTracker:
         else:
             prepare_for_inference(self._network, self.device, precision)
         self._network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._encode, self._fuse = self._network.encode, self._network.fuse
         if compiled:
             self._compile()
         line = np.hanning(trained.search_px // STRIDE)  # not normalised: its peak is 1
@@ -97,7 +98,7 @@ class TransTTracker:
         side = patch_side(state.size, SEARCH_FACTOR)
         patch = self._patch(image, state.center, side, self._sides[1])
         with self._autocast():
-            tokens = self._network.fuse(state.template, self._network.encode(patch))
+            tokens = self._fuse(state.template, self._encode(patch))
             state.confidence, box = self._best(tokens)
         limits = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
         state.center = np.clip(state.center + (box[:2] - 0.5) * side, 0, limits)
@@ -116,13 +117,17 @@ class TransTTracker:
         self.move_to(center)
 
     def _compile(self) -> None:
+        """Compile what each frame needs: for two sizes of patches, code would fit any, and none.
+
+        That is why the template's features are left out, which are computed once.
+        """
         network = self._network
         for side in self._sides:  # cached, so that compiled code finds them as constants
             cells = side // STRIDE
             network.positions(torch.empty(1, cells * cells, 1, device=self.device))
         options: dict[str, Any] | None = {"freezing": True} if self.device.type == "cpu" else None
-        for name in ("encode", "fuse"):
-            setattr(network, name, torch.compile(getattr(network, name), options=options))
+        self._encode = torch.compile(network.encode, options=options)
+        self._fuse = torch.compile(network.fuse, options=options)
 
     def _patch(
         self, image: Image, center: NDArray[np.float64], side: float, out_size: int
@@ -140,7 +145,7 @@ class TransTTracker:
         scores = self._network.class_head(tokens)[0].float().softmax(dim=1)[:, 0]
         mixed = (1 - self.window) * scores + self.window * self._hann
         best = mixed.argmax(dim=0, keepdim=True)  # a scalar as an index would be waited for
-        box = self._network.box_head(tokens[0, best]).sigmoid()[0].float()
+        box = shares(self._network.box_head(tokens[0, best]))[0]
         found = torch.cat([scores[best], box]).cpu().double().numpy()
         return float(found[0]), found[1:]
 

@@ -116,7 +116,7 @@ class TransT(nn.Module):
     def match(self, remembered: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and boxes, as `forward`, of a remembered template and search tokens."""
         fused = self.fuse(remembered, search)
-        return self.class_head(fused), self.box_head(fused).sigmoid()
+        return self.class_head(fused), shares(self.box_head(fused))
 
     def fuse(self, remembered: Tensor, search: Tensor) -> Tensor:
         """Return search tokens (N, M, width) that know the template: what both heads look at."""
@@ -135,6 +135,16 @@ class TransT(nn.Module):
             codes = sine_positions(cells, self.shape.width)
             self._positions[key] = codes.to(tokens.device)
         return self._positions[key]
+
+
+def shares(box_logits: Tensor) -> Tensor:
+    """Return what the box head says, of any shape, as shares of the search side, within (0, 1).
+
+    In float32 at least: bfloat16 has eight bits, which would put centres on a grid of a whole pixel
+    of a 256 px patch, though near the middle its logits tell them apart by hundredths.
+    """
+    exact = torch.promote_types(box_logits.dtype, torch.float32)
+    return box_logits.to(exact).sigmoid()
 
 
 def _perceptron(width: int, outputs: int) -> nn.Sequential:
