@@ -16,6 +16,7 @@ from socl_pipeline.datasets.manifest import Manifest, dataset_root, load_manifes
 from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.artifact import write_atomic
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
+from socl_pipeline.pipeline.recipes.tracking import scoring_of
 from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.pipeline.targets import all_targets, is_current, table_digests, trainings_of
 from socl_pipeline.presets import overlay
@@ -107,7 +108,10 @@ class Plan:
             source = open_dataset(entry)
             if source.manifest.generate is None or source.is_there():
                 source.names()
-        weights = [model.weights for model in config.models.values()]
+        for name in config.benchmarks:
+            scoring_of(config, name)
+        networks = [*config.models.values(), *config.trackers.values()]
+        weights = [getattr(network, "weights", None) for network in networks]
         own = config.for_dataset(dataset)
         for path in (own.top_maps.objectness, own.proposals.edgeboxes.model, *weights):
             if isinstance(path, Path) and not path.is_file():

@@ -25,8 +25,8 @@ def validated(model: type[T], raw: Any, source: str) -> T:
         return model.model_validate(raw)
     except ValidationError as error:
         # a key that takes one of several types has an error for each: the first will do
-        items = [dict(item) for item in error.errors() if not _is_emptied(dict(item))]
-        found = {_key(tuple(item["loc"])): item for item in reversed(items)}
+        items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+        found = {_key(item["loc"]): item for item in reversed(items) if not _is_emptied(item)}
         sentences = [_sentence(model, key, found[key]) for key in reversed(found)]
         raise InputError(f"{source}: " + "; ".join(sentences)) from None
 
@@ -87,7 +87,7 @@ def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
         return _known_keys(arguments[0], location[1:])
     if getattr(model, "__origin__", None) is dict:
         return _known_keys(arguments[1], location[1:])
-    kinds = {kind_of(a): a for a in arguments if kind_of(a)}
+    kinds = {kind: a for a in arguments if (kind := kind_of(a))}
     if len(kinds) > 1 and not location:
         return list(kinds)
     if location and location[0] in kinds:
