@@ -13,12 +13,19 @@ from socl_pipeline.benchmarks.results_commands import results as results_group
 from socl_pipeline.datasets.commands import benchmarks
 from socl_pipeline.errors import InputError
 from socl_pipeline.faults import TRANSIENT
-from socl_pipeline.pipeline.command import config_option, folder_options, stage_command
+from socl_pipeline.options import (
+    PATH,
+    cache_option,
+    config_option,
+    count_option,
+    log_option,
+    path_option,
+    results_option,
+)
+from socl_pipeline.pipeline.command import stage_command
 from socl_pipeline.pipeline.stages import STAGES
 from socl_pipeline.settings import Config, load_config
 from socl_pipeline.top.objectness.command import fit_objectness
-
-_PATH = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
@@ -50,9 +57,9 @@ cli.add_command(results_group)
 
 
 @cli.command("demo-data")
-@click.option("--manifest", type=click.Path(path_type=Path), default="data_manifests/demo.yaml")
-@click.option("--root", type=click.Path(path_type=Path), help="Default: the manifest's root.")
-@click.option("--log", type=click.Path(path_type=Path), help="Also write log lines here.")
+@path_option("--manifest", default="data_manifests/demo.yaml", help="How they are drawn.")
+@path_option("--root", help="Default: the manifest's root.")
+@log_option
 def demo_data(manifest: Path, root: Path | None, log: Path | None) -> None:
     """Draw the demo videos: textured objects on moving backgrounds, in GOT-10k layout."""
     from socl_pipeline.datasets.demo import write_demo
@@ -71,7 +78,8 @@ def demo_data(manifest: Path, root: Path | None, log: Path | None) -> None:
 
 @cli.command()
 @config_option
-@folder_options
+@results_option
+@cache_option
 def status(config: Path, results: Path, cache: Path) -> None:
     """Show every artifact: complete, stale and why, or missing, and the disk it uses."""
     from socl_pipeline.pipeline.status import all_statuses, format_bytes
@@ -87,7 +95,8 @@ def status(config: Path, results: Path, cache: Path) -> None:
 
 
 @cli.command()
-@folder_options
+@results_option
+@cache_option
 @click.option("--unfinished", is_flag=True, help="Also what killed builds have left.")
 @click.option("--delete", is_flag=True, help="Delete them; otherwise they are only listed.")
 def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
@@ -109,10 +118,10 @@ def gc(results: Path, cache: Path, unfinished: bool, delete: bool) -> None:
 
 
 @cli.command()
-@click.argument("store", type=click.Path(path_type=Path))
-@click.option("--points", type=click.Path(path_type=Path), help="Also compare the points table.")
+@click.argument("store", type=PATH)
+@path_option("--points", help="Also compare the points table.")
 @click.option("--repair", is_flag=True, help="Delete broken shards; the stage then redoes them.")
-@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True)
+@results_option
 def check(store: Path, points: Path | None, repair: bool, results: Path) -> None:
     """Check a TOP-map store against its ledger; exit status 1 if anything is wrong."""
     from socl_pipeline.top.store.check import check_command
@@ -124,14 +133,14 @@ def check(store: Path, points: Path | None, repair: bool, results: Path) -> None
 
 
 @cli.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=PATH)
 @config_option
 @click.option("--dataset", help="In the config; default: the folder that the store is in.")
-@click.option("--points", type=click.Path(path_type=Path), help="Default: beside the store.")
-@click.option("--root", type=click.Path(path_type=Path), help="Of the frames; default: config.")
+@path_option("--points", help="Default: beside the store.")
+@path_option("--root", help="Of the frames; default: config.")
 @click.option("--frame", metavar="VIDEO:INDEX", help="Draw this frame (0-based), a .png.")
 @click.option("--video", metavar="NAME", help="Draw a video: .mp4, .avi, .gif or a folder.")
-@click.option("--out", type=click.Path(path_type=Path), help="What to write.")
+@path_option("--out", help="What to write.")
 def inspect(store: Path, config: Path, dataset: str | None, out: Path | None, **given: Any) -> None:
     """Tell what a TOP-map store holds, or draw its frames with clicks, boxes and maps."""
     from socl_pipeline.report.inspect import inspect_store
@@ -141,13 +150,12 @@ def inspect(store: Path, config: Path, dataset: str | None, out: Path | None, **
 
 
 @cli.command()
-@click.option("--model", type=_PATH, required=True, help="Folder of a trained model.")
-@click.option("--output", type=_PATH, required=True, help="ONNX file to write.")
-@click.option(
+@path_option("--model", required=True, help="Folder of a trained model.")
+@path_option("--output", required=True, help="ONNX file to write.")
+@count_option(
     "--size",
-    type=click.IntRange(min=95),
+    least=95,
     default=255,
-    show_default=True,
     help="Side of the images that the exporter tries, in pixels; the file takes any.",
 )
 def export(model: Path, output: Path, size: int) -> None:

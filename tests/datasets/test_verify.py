@@ -250,7 +250,9 @@ def test_the_official_number_of_sequences(make_copy, layout):
     check = verify_copy(copy.dataset)
     assert not check.usable
     assert check.findings[0].what.endswith("1 sequences, a complete copy has 2")
-    assert list(check.lines())[-1].endswith("not usable, it is not complete")
+    wrong, counts, verdict = check.lines()
+    assert wrong.startswith("wrong  ") and counts.endswith("findings: list 1")
+    assert verdict.endswith("not usable, it is not complete")
     part = Dataset(copy.dataset.manifest, copy.dataset.root, copy.dataset.split, ("GOT_1",))
     if layout == "got10k":
         assert verify_copy(part).usable
@@ -261,6 +263,29 @@ def test_a_missing_list_is_a_finding(make_copy):
     copy.dataset.layout.index.unlink()
     check = verify_copy(copy.dataset)
     assert not check.usable and "list of videos is missing" in check.findings[0].what
+
+
+@pytest.mark.parametrize("layout", ["otb", "lasot", "got10k"])
+def test_a_misspelt_name_is_told_the_nearest_folder_that_is_left(make_copy, layout):
+    """The folder is there under another name; those of other sequences are none to suggest."""
+    copy = make_copy(layout)
+    folder = next(p for p in (copy.frames, *copy.frames.parents) if p.name == copy.name)
+    folder.rename(folder.with_name(f"{copy.name}x"))
+    what = only(copy, "folder")
+    assert what.endswith(f"no such folder of frames: did you mean '{copy.name}x'?")
+    with pytest.raises(InputError, match=f"frames: did you mean '{copy.name}x'"):
+        copy.dataset.digest()
+    folder.with_name(f"{copy.name}x").rename(folder.with_name("~~"))
+    assert only(copy, "folder").endswith("no such folder of frames")
+
+
+def test_a_misspelt_subset_is_told_the_nearest_sequence(make_copy):
+    dataset = make_copy("otb").dataset
+    part = Dataset(dataset.manifest, dataset.root, only=("Carr",))
+    with pytest.raises(InputError, match=r"otb: there is no sequence 'Carr': did you mean 'Car'\?"):
+        part.names()
+    (finding,) = verify_copy(part).findings
+    assert "did you mean 'Car'?" in finding.what
 
 
 def test_splits_that_are_there(make_copy):

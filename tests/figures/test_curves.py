@@ -3,13 +3,16 @@ import pytest
 
 from socl_pipeline.errors import InputError
 from socl_pipeline.figures.files import figure_png
-from socl_pipeline.figures.precision import precision_plot
-from socl_pipeline.figures.success import success_plot
+from socl_pipeline.figures.thresholds import PRECISION, SUCCESS, threshold_plot
 from socl_pipeline.figures.training import loss_plot, running_mean
 
 
 def success(scale):
     return np.linspace(1, 0, 21) ** scale
+
+
+def success_plot(curves):
+    return threshold_plot(SUCCESS, curves, "t", score="AUC")
 
 
 def legend_names(fig):
@@ -40,7 +43,8 @@ def test_many_lines_have_distinct_styles():
 
 def test_precision_curve_is_drawn_at_whole_pixels():
     curve = np.linspace(0, 1, 51)
-    fig = precision_plot({"ours": (curve, curve[20])}, colors=["red"])
+    curves = {"ours": (curve, curve[20])}
+    fig = threshold_plot(PRECISION, curves, "t", score="P", colors=["red"])
     line = named_lines(fig)["[0.400] ours"]
     assert line.get_color() == "red"
     np.testing.assert_array_equal(line.get_xdata(), np.arange(51))

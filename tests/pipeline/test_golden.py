@@ -20,7 +20,7 @@ GOLDEN: dict[str, tuple[int, dict[str, float]]] = {
     "patches": (2, {"grey": 117.2527, "extent": 20.7365, "box": 30.4505}),
     "train": (2, {"first_loss": 4.9036, "coverage": 0.8333}),
     "track": (3, {"mean_x": 64.2693, "mean_w": 44.0616}),
-    "scores": (2, {"auc_eco": 0.8571, "auc_socl": 0.881, "auc_kcf": 0.8929}),
+    "scores": (3, {"auc_eco": 0.8571, "auc_socl": 0.881, "auc_kcf": 0.8929}),
     "pseudo_boxes": (1, {"rows": 16, "mean_x": 59.25, "mean_w": 45.373, "failures": 0}),
     "box_quality": (1, {"frames": 8, "iou_kcf": 0.9571, "iou_linear": 0.9576}),
 }

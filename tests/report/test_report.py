@@ -194,7 +194,10 @@ def test_tables_that_are_up_to_date_are_shown(make_job, raw_config):
     make_job("table", table="table_1__outline").execute()
     assert job.sibling(job.target).execute().stats["tables"] == 2
     page = Page(job.output.read_text())
-    assert "Table 1: soft samples" in page.text and "results/demo/tables/table_4" in page.text
+    assert "results/demo/tables/table_4" in page.text
+    titles = [i["alt"] for i in page.images if i["alt"].startswith("Table")]
+    assert "Table 1: soft samples" in titles, "in the picture, and nowhere else"
+    assert not any(title in page.text for title in titles)
     raw_config["costs"] = {"box_fee": 1}
     other = make_job("report", raw=raw_config)
     assert list(made_tables(other)) == ["table_1__outline"], "other prices: not up to date"

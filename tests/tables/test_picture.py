@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from socl_pipeline.benchmarks.protocols import METRICS
 from socl_pipeline.settings import TableSettings
 from socl_pipeline.tables.cells import Cell
 from socl_pipeline.tables.curve_picture import curve_picture
@@ -27,7 +28,7 @@ def draw():
             {"title": "t", "columns": "hours", "rows": rows, "curves": True, "paper": paper}
         )
         cells = [Cell(row, f"{x} h", x, "d", (row,)) for row in ("Box", "SoCL") for x in (110, 880)]
-        results = [Result(c, "val", metric, np.full(1, 50.0)) for c in cells]
+        results = [Result(c, "val", metric, METRICS[metric].label, np.full(1, 50.0)) for c in cells]
         ax, *beside = curve_picture(settings, results, [""]).axes
         points = [
             p for line in ax.lines if line.get_fillstyle() == "none" for p in line.get_xydata()

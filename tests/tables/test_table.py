@@ -22,16 +22,19 @@ from socl_pipeline.errors import InputError
 from socl_pipeline.pipeline.job import Job, Stage, Target
 from socl_pipeline.pipeline.status import all_statuses
 from socl_pipeline.settings import validate_config
-from socl_pipeline.settings.tables import Metric
+from socl_pipeline.settings.tables import Metric, packaged_tables
 from socl_pipeline.tables.cells import Cell
 from socl_pipeline.tables.crossover import crossover_sentences, hours_to_reach
+from socl_pipeline.tables.missing import missing
 from socl_pipeline.tables.results import digits, shown_metrics, table_results
+from socl_pipeline.tables.text import grids
 from socl_pipeline.trackers.track import SCHEMA
 
 # Pixels that each tracker is off, by the variants in its name; a seed adds its number.
 OFFSETS = {"gst": 24.0, "sns": 16.0, "mixup": 12.0, "head": 30.0, "bce": 3.0}
 OFFSETS |= {"mass50": 10.0, "lst30": 8.0, "clip05": 5.0, "t20": 4.0}
 GOLDEN = Path(__file__).parent / "golden"
+MANIFESTS = Path(__file__).parents[2] / "data_manifests"
 
 
 def offset(tracker):
@@ -179,10 +182,11 @@ def score(values, overall=None, metric="auc"):
     return TrackerScore(Score({metric: mean}, {}, 3), sequences)
 
 
-def results_of(metric, *runs):
+def results_of(metric, *runs, protocol="ope"):
     cells = [Cell(row, None, None, "d", (row,)) for row in ("first", "second")]
     scores = {"b": {c.role("b", c.row): s for c, s in zip(cells, runs, strict=True)}}
-    return cells, table_results(cells, {"b": [metric]}, scores, {cells[1]: cells[0]})
+    protocols = {"b": PROTOCOLS[protocol]}
+    return cells, table_results(cells, [metric], protocols, scores, {cells[1]: cells[0]})
 
 
 def test_differences_are_paired_by_sequence():
@@ -221,9 +225,18 @@ def test_what_differences_are_to_is_said_and_true(build, table, heading):
 
 
 def test_scores_that_are_no_means_over_sequences_have_no_difference():
-    _, (base, other) = results_of("eao", score([0.1, 0.3], 0.21, "eao"), score([0.2], 0.25, "eao"))
+    runs = score([0.1, 0.3], 0.21, "eao"), score([0.2], 0.25, "eao")
+    _, (base, other) = results_of("eao", *runs, protocol="vot")
     assert (base.mean, other.mean, other.difference) == (0.21, 0.25, None), "a share, no percent"
     assert digits("eao") == 3 and digits("auc") == 1
+
+
+@pytest.mark.parametrize(("protocol", "label"), [("ope", "P@20"), ("trackingnet", "P (area)")])
+def test_a_metric_is_called_as_its_protocol_calls_it(protocol, label):
+    runs = [score([0.5], metric="precision")] * 2
+    _, results = results_of("precision", *runs, protocol=protocol)
+    assert {r.label for r in results} == {label}
+    assert grids(packaged_tables().tables["table_1"], results)[0].header[1] == f"{label} on b"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +266,21 @@ def test_an_outline_says_what_would_build_the_table(build):
     assert cv2.imread(str(output / "table.png")).shape[1] > 500
 
 
+def test_a_subset_does_not_count_as_its_benchmark(raw_config):
+    """A whole one may stand behind it."""
+
+    def missing_of(**entries):
+        manifest = str(MANIFESTS / "otb2013.yaml")
+        raw_config["benchmarks"] = {n: {"manifest": manifest} | e for n, e in entries.items()}
+        return " ".join(missing(validate_config(raw_config, "test"), "table_1", 0))
+
+    some = {"sequences": ["David", "Dog1"]}
+    text = missing_of(some=some)
+    assert "Not scored on OTB13: `some` is 2 of its sequences, and a subset of a benchmark" in text
+    assert "Not scored on VOT16 (`vot2016`): put the data where" in text
+    assert "OTB13" not in missing_of(some=some, whole={})
+
+
 def test_a_table_that_nothing_of_ours_fits_has_the_papers_figures(build):
     text = (build("table_7").output / "table.md").read_text()
     assert "| SoCL-TransT | 62.2 | 72.4 | 52.5 | 75.0 |" in text
@@ -265,7 +293,7 @@ def test_costs_are_those_of_the_datasets_frames(build, raw_config):
     output = build("table_4", points={"frames": 3600, "boxes": 360}).output
     text = (output / "table.md").read_text()
     assert "**demo: 3,600 frames [h, $]**" in text
-    assert "| BCE w/ boxes | 10.2 | 3,600.0 | 16.0 | 3,616.0 |" in text
+    assert "| BCE w/ boxes | 10.20 | 3,600.00 | 16.00 | 3,616.00 |" in text
     assert "| SoCL w/ points | 7,000.0 | 21.6 | 7,021.6 |" in text, "the paper's"
     mixed = rows(output / "cells.csv")[2]
     assert (mixed["clicks"], mixed["boxes"], mixed["training_fee"]) == ("3240", "360", "")

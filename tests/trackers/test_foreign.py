@@ -146,9 +146,18 @@ def test_what_is_exported_is_read_again(foreign, raw_config, tmp_path):
     assert "2 sequences" in found.output
     for path in files.glob("*/*.txt"):
         assert (tmp_path / "out" / path.relative_to(files)).read_text() == path.read_text()
+    assert "no results" not in found.output
     with pytest.raises(InputError, match="2 sequences; its test set has 180"):
         results("submit", "--server", "got10k", "--output", tmp_path / "x.zip")
     assert not (tmp_path / "x.zip").exists()
+
+    table = pq.read_table(job().output)
+    part = table.replace_schema_metadata(table.schema.metadata | {MISSING: json.dumps(["gone"])})
+    pq.write_table(part, job().output.resolve())
+    found = results("export", "--format", "got10k", "--output", tmp_path / "part")
+    assert "not written, as there are no results: gone (1 in all)" in found.output
+    with pytest.raises(InputError, match=r"no results of gone \(1 in all\), and GOT-10k's server"):
+        results("submit", "--server", "got10k", "--output", tmp_path / "x.zip")
 
 
 def test_an_archive_is_checked_with_the_frames_of_a_benchmark(raw_config, tmp_path):

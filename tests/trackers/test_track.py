@@ -142,6 +142,21 @@ def test_a_crash_on_one_sequence_is_recorded(run_stage, caplog):
     assert f"kcf crashed on {name}: {sentence}" in caplog.text
 
 
+def test_a_crash_ends_its_run_and_not_the_repetitions(run_stage):
+    """The second run over each sequence crashes; the third is by a tracker made anew."""
+    made = []
+
+    def make(settings, model):
+        made.append(Jumpy(jump=0.5, crashes=(2,)))
+        return made[-1]
+
+    job = run_stage(None, make=make, protocol="got10k")
+    for t in tracks_of(job).values():
+        assert [np.isnan(run.boxes).any() for run in t.runs] == [False, True, False]
+        assert t.failed == "MemoryError: no memory left"
+    assert [tracker.inits for tracker in made] == [2, 1, 2, 1]
+
+
 def test_a_crash_on_every_sequence_is_an_error(run_stage):
     with pytest.raises(InputError, match=r"kcf crashed on every sequence, on .* with Memory"):
         run_stage(Jumpy(crashes=(1, 2)), protocol="ope")

@@ -7,25 +7,18 @@ import click
 
 from socl_pipeline.annotation.schemes import all_schemes, cost_text
 from socl_pipeline.errors import InputError
+from socl_pipeline.options import config_option, count_option, results_option
 from socl_pipeline.pipeline.artifact import read_summary
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
 from socl_pipeline.settings import Config, load_config
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command("cost")
-@click.option("--config", "-c", type=_PATH, default="config/demo.yaml", show_default=True)
-@click.option("--results", type=_PATH, default="results", show_default=True)
+@config_option
+@results_option
 @click.option("--dataset", help="In the config.  [default: its first]")
-@click.option("--frames", type=click.IntRange(min=1), help="So many frames, instead of a dataset.")
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="With --frames: a sparse box on every n-th.",
-)
+@count_option("--frames", help="So many frames, instead of a dataset.")
+@count_option("--every", default=10, help="With --frames: a sparse box on every n-th.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: `costs` and the `prices`.")
 def cost(
     config: Path, results: Path, dataset: str | None, frames: int | None, every: int, as_json: bool

@@ -97,8 +97,8 @@ def cost_text(costs: Sequence[SchemeCost], settings: CostSettings) -> str:
     money = settings.currency
     header = ["", "s/frame", "people h", "computer h", "hours"]
     header += [f"annotation {money}", f"training {money}", f"total {money}"]
-    decimals = 1 if max(cost.hours for cost in costs) >= 100 else 2
-    rows = [header, *(_cells(cost, decimals) for cost in costs)]
+    cells = zip(costs, cost_cells(costs), strict=True)
+    rows = [header, *((LABELS[cost.scheme], *texts) for cost, texts in cells)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = [
         "  ".join(
@@ -113,6 +113,27 @@ def cost_text(costs: Sequence[SchemeCost], settings: CostSettings) -> str:
     sparse = f", {mixed.boxes:,} of them with a sparse box" if mixed else ""
     lines += ["", f"{costs[0].frames:,} frames{sparse}. {prices_text(settings)}"]
     return "\n".join(lines)
+
+
+def cost_cells(costs: Sequence[SchemeCost]) -> list[tuple[str, ...]]:
+    """Return what is shown of each cost: seconds a frame, three kinds of hours, and three fees.
+
+    Hours of people, of computers and of both have two decimals, from 100 h on one. Where the hours
+    of training are not known, its fee is `?` and the total a lower bound.
+    """
+    decimals = 1 if max(cost.hours for cost in costs) >= 100 else 2
+    return [_cells(cost, decimals) for cost in costs]
+
+
+def _cells(cost: SchemeCost, decimals: int) -> tuple[str, ...]:
+    known = cost.training_fee is not None
+    return (
+        f"{cost.seconds_per_frame:.2f}",
+        *(f"{v:,.{decimals}f}" for v in (cost.annotator_hours, cost.computer_hours, cost.hours)),
+        f"{cost.annotation_fee:,.2f}",
+        f"{cost.training_fee:,.2f}" if known else "?",
+        ("" if known else "> ") + f"{cost.total_fee:,.2f}",
+    )
 
 
 def prices_text(settings: CostSettings) -> str:
@@ -144,15 +165,3 @@ def _training_fee(scheme: Scheme, settings: CostSettings) -> float | None:
         "mixed": settings.mixed_training_hours,
     }[scheme]
     return None if hours is None else hours * settings.gpu_hour_fee
-
-
-def _cells(cost: SchemeCost, decimals: int) -> list[str]:
-    known = cost.training_fee is not None
-    return [
-        LABELS[cost.scheme],
-        f"{cost.seconds_per_frame:.2f}",
-        *(f"{v:,.{decimals}f}" for v in (cost.annotator_hours, cost.computer_hours, cost.hours)),
-        f"{cost.annotation_fee:,.2f}",
-        f"{cost.training_fee:,.2f}" if known else "?",
-        ("" if known else "> ") + f"{cost.total_fee:,.2f}",
-    ]

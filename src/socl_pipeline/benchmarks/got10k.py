@@ -6,7 +6,9 @@ experiments/got10k.py) computes them:
 * the first frame, where the tracker was told the box, does not count;
 * nor do frames whose label `cover` is 0: nothing of the target is to be seen;
 * boxes are brought into the image before they are compared, see `into_image`;
-* frames of all videos and repetitions are pooled, so long videos weigh more;
+* frames of all videos and repetitions are pooled, so long videos weigh more. The toolkit runs a
+  tracker as often over every video; where repetitions are missing, those that are there weigh as
+  much as all;
 * AO is the mean overlap, SR the share of overlaps **above** 0.5 and 0.75; the success curve has 101
   thresholds.
 
@@ -15,12 +17,13 @@ without a prediction, or with one that is not finite, has overlap 0.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from socl_pipeline import boxes
-from socl_pipeline.benchmarks.tracks import Score, Track, TrackerScore, fitting
+from socl_pipeline.benchmarks.tracks import Score, Track, TrackerScore, fitting, mean_values
 from socl_pipeline.datasets.manifest import Manifest
 from socl_pipeline.datasets.video import Video
 from socl_pipeline.errors import InputError
@@ -43,14 +46,17 @@ def score(
     A video in which no frame counts, such as one of a single frame, has NaN for its values.
     Raises InputError if that holds for all of them: a test set's truth is not published.
     """
-    overlaps = {v.name: _video_overlaps(v, tracks[v.name]) for v in videos}
-    pooled = np.concatenate(list(overlaps.values()))
-    if not len(pooled):
+    sequences = {v.name: _score(_video_overlaps(v, tracks[v.name])) for v in videos}
+    counted = {name: s for name, s in sequences.items() if s.frames}
+    if not counted:
         raise InputError(
             f"{manifest.name}: no frame has a true box after the first; the test set is scored "
             "by the benchmark's server (docs/evaluation.md)"
         )
-    return TrackerScore(_score(pooled), {name: _score(o) for name, o in overlaps.items()})
+    lengths = [s.frames / len(tracks[name].runs) for name, s in counted.items()]
+    overall = mean_values(list(counted.values()), lengths)
+    frames = sum(s.frames for s in counted.values())
+    return TrackerScore(replace(overall, frames=frames), sequences)
 
 
 def frame_overlaps(

@@ -37,7 +37,6 @@ from socl_pipeline.benchmarks.tracks import (
     TrackerScore,
     box_rows,
     fitting,
-    mean_values,
 )
 from socl_pipeline.datasets.manifest import Manifest
 from socl_pipeline.datasets.video import Video
@@ -173,6 +172,28 @@ class OpeScores:
             frames=int(self.frames[index]),
         )
 
+    def grouped(self, sizes: Sequence[int]) -> "OpeScores":
+        """Return the mean of each of g groups of neighbours, such as repetitions of a sequence.
+
+        sizes: (g,) of the groups, none of them empty; their scores are over the same frames.
+        """
+        counts = np.array(sizes)
+        starts = np.cumsum(counts) - counts
+
+        def means(values: FloatArray) -> FloatArray:
+            return np.add.reduceat(values, starts) / counts.reshape(-1, *[1] * (values.ndim - 1))
+
+        return OpeScores(
+            auc=means(self.auc),
+            precision=means(self.precision),
+            norm_precision=means(self.norm_precision),
+            success_curve=means(self.success_curve),
+            precision_curve=means(self.precision_curve),
+            norm_precision_curve=means(self.norm_precision_curve),
+            mean_iou=means(self.mean_iou),
+            frames=self.frames[starts],
+        )
+
     def mean(self) -> OpeScore:
         """Return the mean over sequences, each with equal weight; `frames` is their sum."""
         return OpeScore(
@@ -259,26 +280,21 @@ def score(
 ) -> TrackerScore:
     """Score a tracker on a benchmark (`protocols.Protocol.score`).
 
-    Repetitions count as the mean of their scores.
+    A sequence counts as the mean of the scores of its repetitions, however many there are.
     """
     rules = _rules(manifest, convention)
     for video in videos:
         if not _is_box(video.boxes[:1]).all():
             raise InputError(f"{video.name}: {_NO_START}")
-    targets = Targets([v.boxes for v in videos], rules, [_flags(v, manifest) for v in videos])
-    repetitions = [
-        targets.score(
-            [tracks[v.name].repetition(r).boxes for v in videos],
-            [tracks[v.name].crash(r) for v in videos],
-        )
-        for r in range(max(len(tracks[v.name].runs) for v in videos))
-    ]
-    sequences = {
-        v.name: mean_values([p.sequence(i).score() for p in repetitions])
-        for i, v in enumerate(videos)
-    }
-    overall = mean_values([p.mean().score() for p in repetitions])
-    return TrackerScore(overall, sequences)
+    passes = [(v, tracks[v.name], run) for v in videos for run in tracks[v.name].runs]
+    targets = Targets(
+        [v.boxes for v, _, _ in passes], rules, [_flags(v, manifest) for v, _, _ in passes]
+    )
+    scores = targets.score(
+        [run.boxes for _, _, run in passes], [track.crash(run) for _, track, run in passes]
+    ).grouped([len(tracks[v.name].runs) for v in videos])
+    sequences = {v.name: scores.sequence(i).score() for i, v in enumerate(videos)}
+    return TrackerScore(scores.mean().score(), sequences)
 
 
 def _rules(manifest: Manifest, convention: str) -> Rules:

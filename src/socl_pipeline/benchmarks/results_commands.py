@@ -1,17 +1,18 @@
 """`socl results`: our tracks as files of other toolkits and as archives for their servers."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
 from socl_pipeline.benchmarks.formats.submission import SERVERS, ServerName
+from socl_pipeline.errors import InputError, listed
+from socl_pipeline.options import PATH, config_option, name_options, path_option, results_option
 from socl_pipeline.pipeline.job import Job, Target, open_dataset
 from socl_pipeline.settings import Config, load_config
 from socl_pipeline.settings.trackers import FormatName
 
-_PATH = click.Path(path_type=Path)
+_TRACK = name_options("dataset", "benchmark", "tracker")
 _SERVER = click.option("--server", type=click.Choice(list(SERVERS)), required=True)
 
 
@@ -20,28 +21,12 @@ def results() -> None:
     """Result files of other toolkits, and archives for evaluation servers."""
 
 
-def _options(*wanted: str) -> Callable[..., Any]:
-    """Add --config, --results and a name for each wildcard that is wanted."""
-
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in reversed(wanted):
-            text = f"Name of the {name} in the config."
-            function = click.option(f"--{name}", required=True, help=text)(function)
-        for flags, default, text in (
-            (("--results",), "results", "Where artifacts are published."),
-            (("--config", "-c"), "config/demo.yaml", "Config file (YAML)."),
-        ):
-            option = click.option(*flags, type=_PATH, default=default, show_default=True, help=text)
-            function = option(function)
-        return function
-
-    return add
-
-
 @results.command()
-@_options("dataset", "benchmark", "tracker")
+@config_option
+@results_option
+@_TRACK
 @click.option("--format", "form", type=click.Choice(get_args(FormatName)), required=True)
-@click.option("--output", type=_PATH, required=True, help="The tracker's folder.")
+@path_option("--output", required=True, help="The tracker's folder.")
 @click.option(
     "--base", type=click.IntRange(0, 1), help="Count pixels from here; default: the format's own."
 )
@@ -55,11 +40,14 @@ def export(
 
     job = Job(load_config(config), Target.of("track", **names), results)
     folder = result_folder(job.config.benchmark(names["benchmark"]), output, form, base)
-    runs = read_runs(job.output)
+    runs, missing = read_runs(job.output)
     for name, found in runs.items():
         folder.write(name, found)
     lost = {n: sum(lost_frames(r, folder.resets) for r in found) for n, found in runs.items()}
     click.echo(f"{output}: {len(runs)} sequences", err=True)
+    if missing:
+        without = f"{listed(missing)} ({len(missing)} in all)"
+        click.echo(f"not written, as there are no results: {without}", err=True)
     if any(lost.values()):
         broken = [name for name, frames in lost.items() if frames]
         click.echo(
@@ -72,25 +60,33 @@ def export(
 
 
 @results.command()
-@_options("dataset", "benchmark", "tracker")
+@config_option
+@results_option
+@_TRACK
 @_SERVER
-@click.option("--output", type=_PATH, required=True, help="Archive (.zip) to write.")
+@path_option("--output", required=True, help="Archive (.zip) to write.")
 def submit(config: Path, results: Path, server: ServerName, output: Path, **names: str) -> None:
     """Write the archive of a tracker's boxes that an evaluation server takes."""
     from socl_pipeline.benchmarks.formats.submission import write_archive
     from socl_pipeline.benchmarks.track_table import read_runs
 
     job = Job(load_config(config), Target.of("track", **names), results)
-    runs = read_runs(job.output)
+    runs, missing = read_runs(job.output)
+    if missing:
+        raise InputError(
+            f"{job.output}: no results of {listed(missing)} ({len(missing)} in all), and "
+            f"{SERVERS[server].title}'s server scores every sequence: add the tracker's files and "
+            "run `socl track` again"
+        )
     write_archive(SERVERS[server], runs, output)
     click.echo(f"{output}: {len(runs)} sequences", err=True)
 
 
 @results.command()
-@click.argument("archive", type=_PATH)
+@click.argument("archive", type=PATH)
 @_SERVER
 @click.option("--benchmark", help="In the config; compares the numbers of frames with its own.")
-@click.option("--config", "-c", type=_PATH, default="config/demo.yaml", show_default=True)
+@config_option
 def check(archive: Path, server: ServerName, benchmark: str | None, config: Path) -> None:
     """Check an archive before it is sent to an evaluation server."""
     from socl_pipeline.benchmarks.formats.submission import check_archive
@@ -107,7 +103,9 @@ def _frames(config: Config, benchmark: str) -> dict[str, int]:
 
 
 @results.command("vot-ini")
-@_options("tracker")
+@config_option
+@results_option
+@name_options("tracker")
 @click.option("--dataset", help="That the tracker's model was trained on, if it has one.")
 @click.option(
     "--base",

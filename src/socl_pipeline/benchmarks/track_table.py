@@ -28,9 +28,8 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     Raises InputError if a sequence is neither complete nor named as missing in the table.
     """
     table = pq.read_table(path)
-    metadata = table.schema.metadata or {}
-    crashed: dict[str, str] = json.loads(metadata.get(CRASHED, "{}"))
-    missing = tuple(n for n in json.loads(metadata.get(MISSING, "[]")) if n in frames)
+    crashed: dict[str, str] = json.loads((table.schema.metadata or {}).get(CRASHED, "{}"))
+    missing = tuple(n for n in _missing(table.schema) if n in frames)
     runs = runs_of(table)
     tracks = {}
     for name, length in frames.items():
@@ -49,14 +48,21 @@ def read_tracks(path: Path, frames: Mapping[str, int]) -> Tracks:
     return Tracks(tracks, missing)
 
 
-def read_runs(path: Path) -> dict[str, list[Run]]:
-    """Return the passes over each sequence of a table, in its order.
+def read_runs(path: Path) -> tuple[dict[str, list[Run]], list[str]]:
+    """Return the passes over each sequence of a table, in its order, and what sequences it lacks.
 
     Raises InputError if the table is not there.
     """
     if not path.is_file():
         raise InputError(f"{path}: not built yet; run `socl track`")
-    return runs_of(pq.read_table(path))
+    table = pq.read_table(path)
+    return runs_of(table), _missing(table.schema)
+
+
+def _missing(schema: pa.Schema) -> list[str]:
+    """Return the sequences of which the tracker of a table has no results."""
+    found: list[str] = json.loads((schema.metadata or {}).get(MISSING, "[]"))
+    return found
 
 
 def runs_of(table: pa.Table) -> dict[str, list[Run]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,20 +43,13 @@ class Track:
     runs: tuple[Run, ...]
     failed: str | None = None
 
-    def repetition(self, index: int) -> Run:
-        """Return a pass; one that was not made, of a tracker that repeats itself, is the last."""
-        return self.runs[min(index, len(self.runs) - 1)]
+    def crash(self, run: Run) -> int | None:
+        """Return in which frame of one of its passes without restarts the tracker crashed.
 
-    def crash(self, index: int) -> int | None:
-        """Return from which frame of a pass on the tracker had crashed: all without a box.
-
-        None where it did not; a crash ends a sequence's passes, so that it is the last one's.
+        None where it did not: frames at the end may have no box because it found nothing there.
         """
-        boxes = self.repetition(index).boxes
-        known = np.flatnonzero(np.isfinite(boxes).all(axis=1))
-        end = int(known[-1]) + 1 if len(known) else 0
-        crashed = self.failed is not None and index >= len(self.runs) - 1
-        return end if crashed and end < len(boxes) else None
+        failed = np.flatnonzero(run.states == FAILED)
+        return int(failed[0]) if self.failed is not None and len(failed) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +73,21 @@ class TrackerScore:
     sequences: Mapping[str, Score]
 
 
-def mean_values(scores: Sequence[Score]) -> Score:
-    """Return the mean of scores of the same frames, such as those of repetitions."""
+def mean_values(scores: Sequence[Score], weights: Sequence[float] | None = None) -> Score:
+    """Return the mean of scores, such as those of repetitions, with the first one's `frames`.
+
+    weights: of the scores; None: they are equal.
+    """
     first, *others = scores
     if not others:
         return first
+
+    def mean(found: list[Any]) -> Any:
+        return np.average(found, axis=0, weights=weights)
+
     return Score(
-        values={k: float(np.mean([s.values[k] for s in scores])) for k in first.values},
-        curves={k: np.mean([s.curves[k] for s in scores], axis=0) for k in first.curves},
+        values={name: float(mean([s.values[name] for s in scores])) for name in first.values},
+        curves={name: mean([s.curves[name] for s in scores]) for name in first.curves},
         frames=first.frames,
     )
 

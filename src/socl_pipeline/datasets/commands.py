@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.options import path_option
 
 MANIFESTS = Path("data_manifests")
 
@@ -27,10 +28,10 @@ def list_benchmarks() -> None:
 
 @benchmarks.command()
 @click.argument("name")
-@click.option("--root", type=click.Path(path_type=Path), help="Default: the manifest's root.")
+@path_option("--root", help="Default: the manifest's root.")
 @click.option("--split", help="Of a benchmark that has them; default: all that are in the copy.")
 @click.option("--sequence", multiple=True, help="Only this one; may be given again.")
-@click.option("--json", "report", type=click.Path(path_type=Path), help="Also write all of it.")
+@path_option("--json", "report", help="Also write all of it.")
 def verify(
     name: str, root: Path | None, split: str | None, sequence: tuple[str, ...], report: Path | None
 ) -> None:

@@ -14,6 +14,7 @@ from socl_pipeline.datasets.layouts.text import read_numbers
 from socl_pipeline.datasets.manifest import Manifest
 from socl_pipeline.datasets.video import Video, file_size, is_frame
 from socl_pipeline.errors import InputError
+from socl_pipeline.settings.errors import nearest, suggestion
 
 __all__ = ["Dataset", "read_clicks", "read_got10k", "read_numbers", "read_otb"]
 
@@ -37,7 +38,8 @@ class Dataset:
             return names
         unknown = [n for n in self.only if n not in names]
         if unknown:
-            raise InputError(f"{self.manifest.name}: there is no sequence {unknown[0]!r}")
+            what = f"there is no sequence {unknown[0]!r}{nearest(unknown[0], names)}"
+            raise InputError(f"{self.manifest.name}: {what}")
         return list(self.only)
 
     def is_there(self) -> bool:
@@ -70,7 +72,7 @@ class Dataset:
         for name in self.names():
             files = self.layout.files(name)
             if not files.frames.is_dir():
-                raise InputError(f"{files.frames}: no such folder of frames")
+                raise InputError(self.no_frames(files.frames))
             frames = [e for e in os.scandir(files.frames) if is_frame(e.name)]
             listing = sorted(f"{e.name} {file_size(e.path)}" for e in frames)
             where = files.frames.relative_to(self.root).as_posix()
@@ -82,6 +84,16 @@ class Dataset:
         for path in annotations:
             digest.update(path.read_bytes() if path.exists() else b"none")
         return digest.hexdigest()
+
+    def no_frames(self, folder: Path) -> str:
+        """Return the sentence about a folder of frames that is not there.
+
+        It names the nearest folder that belongs to no sequence: a name may be misspelt.
+        """
+        there = next((p for p in folder.parents if p.is_dir()), folder)
+        absent = folder.relative_to(there).parts[0]
+        others = [e.name for e in os.scandir(there) if e.is_dir() and e.name not in self._folders]
+        return f"{folder}: no such folder of frames{suggestion(absent, others)}"
 
     def digest_attributes(self) -> str:
         """Return a hash of what the benchmark says is hard in each sequence.
@@ -98,6 +110,12 @@ class Dataset:
                 if path.exists():
                     digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        """The names of all folders that lead to frames of a sequence."""
+        folders = (self.layout.files(name).frames for name in self.layout.names())
+        return frozenset(part for folder in folders for part in folder.parts)
 
     @cached_property
     def layout(self) -> Layout:

@@ -83,12 +83,13 @@ class CopyCheck:
         }
 
     def _counts(self) -> str:
-        kinds = Counter(f.kind for s in self.sequences for f in s.findings)
-        found = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+        found = (self.findings, *(s.findings for s in self.sequences))
+        kinds = Counter(f.kind for findings in found for f in findings)
+        counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
         images = sum(s.images for s in self.sequences)
         return (
             f"{self._title}: {len(self.sequences)} sequences, {images} images; "
-            f"findings: {found or 'none'}"
+            f"findings: {counts or 'none'}"
         )
 
     def _verdict(self) -> str:
@@ -147,7 +148,7 @@ def check_sequence(dataset: Dataset, name: str) -> SequenceCheck:
     images: list[Path] = []
     try:
         files = dataset.layout.files(name)
-        images, findings = _images(files)
+        images, findings = _images(dataset, files)
         findings += _truth(files, len(images))
         findings += _unlike_the_first(images)
         if not any(f.fatal for f in findings):
@@ -166,10 +167,10 @@ def _expected_number(dataset: Dataset, found: int) -> Iterator[Finding]:
         yield Finding("list", True, what)
 
 
-def _images(files: SequenceFiles) -> tuple[list[Path], list[Finding]]:
+def _images(dataset: Dataset, files: SequenceFiles) -> tuple[list[Path], list[Finding]]:
     """Return the images of the official range, sorted, and what is wrong with their names."""
     if not files.frames.is_dir():
-        return [], [Finding("folder", True, f"{files.frames}: no such folder of frames")]
+        return [], [Finding("folder", True, dataset.no_frames(files.frames))]
     paths = sorted(p for p in files.frames.iterdir() if is_frame(p.name))
     if not paths:
         return [], [Finding("folder", True, f"{files.frames}: there is no image in it")]

@@ -1,29 +1,19 @@
 """The figures of one benchmark, from the rows of its scores table."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from socl_pipeline.benchmarks.ope import PRECISION_SCORE_PX
 from socl_pipeline.benchmarks.protocols import Protocol
 from socl_pipeline.datasets.manifest import Constants, VotConstants
 from socl_pipeline.figures.accuracy_robustness import ar_plot
 from socl_pipeline.figures.attributes import MIN_ATTRIBUTES, attribute_means, attribute_radar
 from socl_pipeline.figures.eao import eao_curve_plot, eao_rank_plot
-from socl_pipeline.figures.precision import (
-    NORM_PRECISION_ENDS,
-    PRECISION_ENDS,
-    norm_precision_plot,
-    precision_plot,
-)
-from socl_pipeline.figures.ranked_curves import Curves
 from socl_pipeline.figures.speed import speed_plot
-from socl_pipeline.figures.success import success_plot
-
-_NORM_PRECISION_SCORE = 0.2  # LaSOT's threshold, in sides of the true box
+from socl_pipeline.figures.thresholds import NORM_PRECISION, PRECISION, SUCCESS, threshold_plot
 
 FIGURES = (
     *("success", "precision", "norm_precision"),
@@ -120,30 +110,16 @@ _Figures = Iterator[tuple[str, Figure, str, Collection[str]]]
 
 
 def _curve_plots(scores: BenchmarkScores, style: Style) -> _Figures:
-    plots: list[tuple[str, str, Callable[..., Figure], str, dict[str, Any]]] = []
-    success = scores.curves("success_curve", scores.quality)
-    precision = scores.curves("precision_curve", "precision")
-    normal = scores.curves("norm_precision_curve", "norm_precision")
-    mark = {"mark": _mark(precision, PRECISION_ENDS, PRECISION_SCORE_PX)}
-    norm_mark = {"mark": _mark(normal, NORM_PRECISION_ENDS, _NORM_PRECISION_SCORE)}
-    plots = [
-        ("success", scores.quality, success_plot, "Success", {}),
-        ("precision", "precision", precision_plot, "Precision", mark),
-        (
-            "norm_precision",
-            "norm_precision",
-            norm_precision_plot,
-            "Normalised precision",
-            norm_mark,
-        ),
-    ]
-    for (name, metric, plot, title, extra), curves in zip(
-        plots, (success, precision, normal), strict=True
+    for name, metric, axes in (
+        ("success", scores.quality, SUCCESS),
+        ("precision", "precision", PRECISION),
+        ("norm_precision", "norm_precision", NORM_PRECISION),
     ):
-        if curves:
+        if curves := scores.curves(f"{name}_curve", metric):
+            title = f"{axes.name} on {scores.name}"
             label = scores.protocol.label(metric)
-            figure = plot(curves, f"{title} on {scores.name}", score=label, **style, **extra)
-            yield name, figure, f"{title} plot", curves
+            figure = threshold_plot(axes, curves, title, score=label, **style)
+            yield name, figure, f"{axes.name} plot", curves
 
 
 def _vot_plots(scores: BenchmarkScores, style: Style) -> _Figures:
@@ -187,16 +163,6 @@ def _speed(scores: BenchmarkScores, style: Style) -> _Figures:
         title = f"Speed and {label} on {scores.name}"
         figure = speed_plot(points, label, title, **style)
         yield "speed", figure, f"Speed and {label}", points
-
-
-def _mark(curves: Curves, ends: tuple[float, float], at: float) -> float | None:
-    """Return the threshold if every score is the curve's value there, and not an area under it."""
-    for curve, score in curves.values():
-        values = np.asarray(curve, dtype=np.float64)
-        value = values[round((len(values) - 1) * at / ends[1])]
-        if not np.isclose(value, score, rtol=0, atol=1e-9):
-            return None
-    return at
 
 
 def _shown(mean: Row) -> str:

@@ -52,12 +52,6 @@ def ranked_curves(
     return fig, ax
 
 
-def share_axis(ax: Any) -> None:
-    """Let an axis show shares from 0 to 1."""
-    ax.set_ylim(0, 1)
-    ax.set_yticks(np.linspace(0, 1, 6))
-
-
 def checked(curves: Curves) -> dict[str, NDArray[np.float64]]:
     """Return the curves as arrays (points,). Raises InputError if they cannot share an axis."""
     if not curves:

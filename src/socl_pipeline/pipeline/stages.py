@@ -156,7 +156,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="table",
-            version=2,
+            version=3,
             function="socl_pipeline.tables.table:run",
             names=("dataset", "table"),
             output="{dataset}/tables/{table}",
@@ -169,7 +169,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="report",
-            version=4,
+            version=5,
             function="socl_pipeline.report.report:run",
             names=_DATASET,
             output="{dataset}/report.html",

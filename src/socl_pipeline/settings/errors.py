@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from socl_pipeline.errors import InputError
+from socl_pipeline.errors import InputError, listed
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -15,6 +15,7 @@ _MAPPING = ("model_type", "model_attributes_type", "dict_type")
 _EXPECTED = dict.fromkeys(_MAPPING, "expected a mapping of keys") | {
     "tuple_type": "expected a list"
 }
+LISTED = 30  # known words of a sentence: all keys of a section, not all videos of a dataset
 
 
 def validated(model: type[T], raw: Any, source: str) -> T:
@@ -102,6 +103,11 @@ def kind_of(model: Any) -> str | None:
 
 
 def nearest(word: str, known: Any) -> str:
-    """Return the end of a sentence about an unknown word: the nearest known one, or all."""
+    """Return the end of a sentence about an unknown word: the nearest known one, or the first."""
+    return suggestion(word, known) or f": known are {listed(list(known), LISTED)}"
+
+
+def suggestion(word: str, known: Any) -> str:
+    """Return the end of a sentence about an unknown word: the nearest known one, if any is near."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f": did you mean {matches[0]!r}?" if matches else f": known are {', '.join(known)}"
+    return f": did you mean {matches[0]!r}?" if matches else ""

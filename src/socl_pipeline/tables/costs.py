@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from socl_pipeline.annotation.schemes import SchemeCost, scheme_cost
+from socl_pipeline.annotation.schemes import SchemeCost, cost_cells, scheme_cost
 from socl_pipeline.settings import TableSettings
 from socl_pipeline.settings.costs import CostSettings
 from socl_pipeline.tables.text import Grid, csv_field, csv_text
 
-COLUMNS = ("hours", "annotation fee", "training fee", "total")
+COLUMNS = ("hours", "annotation fee", "training fee", "total")  # the last of `cost_cells`
 
 
 def row_costs(
@@ -26,10 +26,13 @@ def cost_grids(
 ) -> list[Grid]:
     """Return a block of the dataset's costs, and one for each of the paper's."""
     frames = costs[0][1].frames
+    cells = cost_cells([cost for _, cost in costs])
     own = Grid(
         f"{dataset}: {frames:,} frames [h, {currency}]",
         ("", *COLUMNS),
-        tuple((label, *_cells(cost)) for label, cost in costs),
+        tuple(
+            (label, *texts[-len(COLUMNS) :]) for (label, _), texts in zip(costs, cells, strict=True)
+        ),
     )
     paper = [
         Grid(
@@ -49,10 +52,3 @@ def costs_csv(costs: Sequence[tuple[str, SchemeCost]]) -> str:
     names = list(costs[0][1].plain())
     lines = [[label, *(csv_field(c.plain()[n]) for n in names)] for label, c in costs]
     return csv_text([["row", *names], *lines])
-
-
-def _cells(cost: SchemeCost) -> tuple[str, ...]:
-    known = cost.training_fee is not None
-    training = f"{cost.training_fee:,.1f}" if known else "?"
-    total = f"{cost.total_fee:,.1f}" if known else f"> {cost.total_fee:,.1f}"
-    return f"{cost.hours:,.1f}", f"{cost.annotation_fee:,.1f}", training, total

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.errors import InputError
-from socl_pipeline.settings import Config
+from socl_pipeline.settings import BenchmarkSettings, Config
 from socl_pipeline.settings.derived import is_outline, table_of
 from socl_pipeline.settings.tables import COSTS, PaperBenchmark, packaged_tables
 from socl_pipeline.tables.cells import rows_without_tracker, table_benchmarks
@@ -41,8 +41,13 @@ def _missing_benchmarks(config: Config, names: Sequence[str]) -> list[str]:
         n: known[n] for n in dict.fromkeys(names) if n in known and not _has(config, known[n])
     }
     withheld = [n for n, b in wanted.items() if b.withheld]
-    absent = {n: b for n, b in wanted.items() if not b.withheld}
-    sentences = []
+    parts = {n: part for n, b in wanted.items() if (part := _part(config, b))}
+    absent = {n: b for n, b in wanted.items() if n not in withheld and n not in parts}
+    sentences = [
+        f"Not scored on {name}: `{entry}` is {count} of its sequences, and a subset of a benchmark "
+        "does not count as it; take `sequences` out of that entry to score all."
+        for name, (entry, count) in parts.items()
+    ]
     if absent:
         entries = ", ".join(f"{n} (`{b.manifest}`{_split(b)})" for n, b in absent.items())
         manifests = {b.manifest for b in absent.values()}
@@ -65,8 +70,22 @@ def _split(benchmark: PaperBenchmark) -> str:
 
 def _has(config: Config, wanted: PaperBenchmark) -> bool:
     """Return whether tables are scored on a benchmark of the paper, in whole."""
-    for name in table_benchmarks(config):
-        entry = config.benchmark(name)
-        if load_manifest(entry.manifest).name == wanted.manifest and entry.sequences is None:
-            return wanted.split in (None, entry.split) and not wanted.withheld
-    return False
+    return any(entry.sequences is None for entry in _entries(config, wanted).values())
+
+
+def _part(config: Config, wanted: PaperBenchmark) -> tuple[str, int] | None:
+    """Return the entry that is a subset of a benchmark of the paper, and how many sequences."""
+    subsets = ((n, e.sequences) for n, e in _entries(config, wanted).items())
+    return next(((name, len(names)) for name, names in subsets if names is not None), None)
+
+
+def _entries(config: Config, wanted: PaperBenchmark) -> dict[str, BenchmarkSettings]:
+    """Return the benchmarks of tables that are one of the paper's, or a subset of it, by name."""
+    entries = {name: config.benchmark(name) for name in table_benchmarks(config)}
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if load_manifest(entry.manifest).name == wanted.manifest
+        and wanted.split in (None, entry.split)
+        and not wanted.withheld
+    }

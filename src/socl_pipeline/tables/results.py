@@ -19,6 +19,7 @@ _AS_SHARES = ("eao",)  # printed as 0.244 by everybody; other shares are percent
 class Result:
     """One cell's scores by one metric on one benchmark, in the unit in which it is shown.
 
+    label: what the benchmark's protocol calls the metric.
     seeds: the benchmark's score (seeds,) of each training. reference: the cell that it is compared
     with. difference: to that cell, paired by sequence, with its 95 % interval over sequences. Both
     None without one; the difference also where the score is no mean over sequences (EAO, AO).
@@ -27,14 +28,10 @@ class Result:
     cell: Cell
     benchmark: str
     metric: str
+    label: str
     seeds: FloatArray
     reference: Cell | None = None
     difference: Estimate | None = None
-
-    @property
-    def label(self) -> str:
-        """What the metric is called."""
-        return METRICS[self.metric].label
 
     @property
     def mean(self) -> float:
@@ -69,24 +66,28 @@ def shown_metrics(wanted: Sequence[str], protocol: Protocol) -> tuple[str, ...]:
 
 def table_results(
     cells: Sequence[Cell],
-    metrics: Mapping[str, Sequence[str]],
+    wanted: Sequence[str],
+    protocols: Mapping[str, Protocol],
     scores: Mapping[str, Mapping[str, TrackerScore]],
     references: Mapping[Cell, Cell],
 ) -> list[Result]:
     """Return the results of all cells on all benchmarks.
 
-    metrics: of each benchmark. scores: by benchmark, then by the role of a run (`Cell.role`).
-    references: what each cell is compared with (`references.references`).
+    wanted: the table's metrics (`shown_metrics`). protocols: of each benchmark. scores: by
+    benchmark, then by the role of a run (`Cell.role`). references: what each cell is compared
+    with (`references.references`).
     """
     results = []
     for benchmark, runs in scores.items():
-        for metric in metrics[benchmark]:
+        protocol = protocols[benchmark]
+        for metric in shown_metrics(wanted, protocol):
             own = {c: [runs[c.role(benchmark, t)] for t in c.trackers] for c in cells}
             for cell, found in own.items():
                 seeds = _overall(found, metric)
                 base = references.get(cell)
                 gap = None if base is None else _difference(found, own[base], metric)
-                results.append(Result(cell, benchmark, metric, seeds, base, gap))
+                label = protocol.label(metric)
+                results.append(Result(cell, benchmark, metric, label, seeds, base, gap))
     return results
 
 

@@ -23,7 +23,7 @@ from socl_pipeline.tables.crossover import crossover_sentences
 from socl_pipeline.tables.curve_picture import curve_picture
 from socl_pipeline.tables.picture import table_picture
 from socl_pipeline.tables.references import references
-from socl_pipeline.tables.results import Result, shown_metrics, table_results
+from socl_pipeline.tables.results import Result, table_results
 from socl_pipeline.tables.scoring import benchmark_scores
 from socl_pipeline.tables.text import Training, cells_csv, grids, made_from, markdown, table_csv
 
@@ -74,8 +74,8 @@ def _results(
     if not cells:
         return []
     compared = references(settings, cells, unchanged_trackers(job.config, settings))
-    metrics = {b: shown_metrics(settings.metrics, _protocol(job, b)) for b in scores}
-    return table_results(cells, metrics, scores, compared)
+    protocols = {b: _protocol(job, b) for b in scores}
+    return table_results(cells, settings.metrics, protocols, scores, compared)
 
 
 def _protocol(job: Job, benchmark: str) -> Protocol:

@@ -16,10 +16,9 @@ import numpy as np
 from socl_pipeline.datasets.images import read_image
 from socl_pipeline.datasets.polygons import polygon_boxes
 from socl_pipeline.errors import InputError
+from socl_pipeline.options import name_options, path_option, results_option
 from socl_pipeline.toolkits.boxes import in_their_pixels
 from socl_pipeline.trackers.base import Box, Tracker
-
-_PATH = click.Path(path_type=Path)
 
 
 def serve(tracker: Tracker, trax: Any, base: int = 0) -> None:
@@ -74,10 +73,10 @@ def ini_section(
 
 
 @click.command()
-@click.option("--config", "-c", type=_PATH, required=True, help="Config file (YAML).")
-@click.option("--tracker", required=True, help="Name of the tracker in the config.")
+@path_option("--config", "-c", required=True, help="Config file (YAML).")
+@name_options("tracker")
 @click.option("--dataset", help="That its model was trained on, if it has one.")
-@click.option("--results", type=_PATH, default="results", show_default=True)
+@results_option
 @click.option("--base", type=click.IntRange(0, 1), default=0, help="What sequences count from.")
 def main(config: Path, tracker: str, dataset: str | None, results: Path, base: int) -> None:
     """Run a tracker for the VOT toolkit, which starts this command itself."""

@@ -15,7 +15,7 @@ from socl_pipeline.benchmarks.track_table import digest_tracks
 from socl_pipeline.benchmarks.tracks import MISSING, Run
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.datasets.readers import Dataset
-from socl_pipeline.errors import InputError
+from socl_pipeline.errors import InputError, listed
 from socl_pipeline.pipeline.artifact import atomic_path
 from socl_pipeline.settings import BenchmarkSettings, ResultsTrackerSettings, expand
 from socl_pipeline.settings.trackers import FormatName
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from socl_pipeline.pipeline.job import Job
 
 logger = logging.getLogger(__name__)
-
-SHOWN = 5
 
 
 def result_folder(
@@ -78,8 +76,8 @@ def _report_missing(
     settings: ResultsTrackerSettings, results: ResultFolder, missing: list[str], sequences: int
 ) -> None:
     """Raise InputError, or log which sequences are left out."""
-    shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-    found = f"{results.folder}: no results of {len(missing)} of {sequences} sequences ({shown})"
+    counts = f"{len(missing)} of {sequences} sequences ({listed(missing)})"
+    found = f"{results.folder}: no results of {counts}"
     if settings.missing == "fail":
         raise InputError(
             f"{found}; expected {results.expected(missing[0])}: add the files, or set "

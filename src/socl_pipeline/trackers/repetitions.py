@@ -21,17 +21,16 @@ def is_deterministic(tracker: Tracker) -> bool:
     return bool(getattr(tracker, "deterministic", False))
 
 
-def repeat(run: Callable[[int], tuple[Run, bool]], limit: int, deterministic: bool) -> list[Run]:
+def repeat(run: Callable[[int], Run], limit: int, deterministic: bool) -> list[Run]:
     """Return the runs 0, 1, 2 ... at most `limit`, one if the tracker is deterministic.
 
-    `run(repetition)` makes one and says whether the tracker crashed, which ends it. So do three
-    runs that are the same, box for box, if they are the first.
+    `run(repetition)` makes one. Three that are the same, box for box, end them if they are the
+    first. A crash does not: it costs its own run, not those that would have followed.
     """
     runs: list[Run] = []
     for repetition in range(1 if deterministic else limit):
-        made, crashed = run(repetition)
-        runs.append(made)
-        if crashed or (len(runs) == IDENTICAL_RUNS and _same(runs)):
+        runs.append(run(repetition))
+        if len(runs) == IDENTICAL_RUNS and _same(runs):
             break
     return runs
 

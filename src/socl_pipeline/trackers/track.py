@@ -121,12 +121,12 @@ def _tasks(job: Job, pieces: Path) -> list[_Sequence]:
 def _crashes(tracker: str, tasks: Sequence[_Sequence]) -> dict[str, str]:
     """Return, and log, the sentences of the sequences in which the tracker crashed.
 
-    Raises InputError if these are all: the tracker is broken, and is run again next time.
+    Raises InputError if it did in every run over each: it is broken, and is run again next time.
     """
     crashed: dict[str, str] = {}
     for task in tasks:
         crashed |= _crashes_in(task.output)
-    if crashed and len(crashed) == len(tasks):
+    if crashed and all(_crashes_in(p) for t in tasks for p in t.runs.glob("*.parquet")):
         for task in tasks:
             shutil.rmtree(task.runs)
             task.output.unlink()
@@ -144,28 +144,30 @@ def _track(task: _Sequence) -> int:
     cv2.setNumThreads(1)
     video = task.dataset.read(task.name)
     tracker = build_tracker(task.settings, task.model)
-    runs = repeat(
-        lambda repetition: _finished_run(task, tracker, video, repetition),
-        task.running.repetitions,
-        is_deterministic(tracker),
-    )
-    tables = [pq.read_table(task.piece(repetition)) for repetition in range(len(runs))]
-    _write(task.output, pa.concat_tables(tables), _crashes_in(task.piece(len(runs) - 1)))
+
+    def run_again(repetition: int) -> Run:
+        nonlocal tracker
+        if repetition and _crashes_in(task.piece(repetition - 1)):
+            tracker = build_tracker(task.settings, task.model)  # not what a crash has left of it
+        return _finished_run(task, tracker, video, repetition)
+
+    runs = repeat(run_again, task.running.repetitions, is_deterministic(tracker))
+    pieces = [task.piece(repetition) for repetition in range(len(runs))]
+    crashes = [found for found in map(_crashes_in, pieces) if found]
+    tables = pa.concat_tables([pq.read_table(piece) for piece in pieces])
+    _write(task.output, tables, crashes[0] if crashes else {})
     return len(runs)
 
 
-def _finished_run(
-    task: _Sequence, tracker: Tracker, video: Video, repetition: int
-) -> tuple[Run, bool]:
-    """Return a run, made now unless it has been, and whether the tracker crashed in it."""
+def _finished_run(task: _Sequence, tracker: Tracker, video: Video, repetition: int) -> Run:
+    """Return a run, made now unless it has been."""
     piece = task.piece(repetition)
     if not piece.exists():
         seed_generators(task.name, repetition)
         made = _pass(tracker, video, task.running)
         crashed = {} if made.crash is None else {task.name: _sentence(made.crash)}
         _write(piece, table_of({task.name: [made.run]}, SCHEMA, repetition), crashed)
-    track = read_tracks(piece, {task.name: len(video)}).tracks[task.name]
-    return track.runs[0], track.failed is not None
+    return read_tracks(piece, {task.name: len(video)}).tracks[task.name].runs[0]
 
 
 def _pass(tracker: Tracker, video: Video, running: Running) -> Pass:

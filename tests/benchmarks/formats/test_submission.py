@@ -162,3 +162,21 @@ def test_no_archive_at_all(tmp_path):
     (tmp_path / "x.zip").write_text("x")
     with pytest.raises(InputError, match=r"x.zip: not a zip archive"):
         read_archive(tmp_path / "x.zip")
+
+
+def test_an_archive_that_cannot_be_unpacked(tmp_path):
+    """Flags and method are those of the entry, in the file and again in the directory behind it."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "1,2,3,4")
+    plain = path.read_bytes()
+    directory = plain.index(b"PK\x01\x02")
+    for header, directory_entry, value, what in (
+        (6, 8, 1, "a.txt needs a password, which the servers do not have; zip the files again"),
+        (8, 10, 9, r"cannot be unpacked \(.*not supported\); zip the files again"),
+    ):
+        changed = bytearray(plain)
+        changed[header] = changed[directory + directory_entry] = value
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=what):
+            read_archive(path)

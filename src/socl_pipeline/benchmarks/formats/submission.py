@@ -1,6 +1,7 @@
 """Archives for evaluation servers: what must be in them, checked before and after writing."""
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ Expected = Mapping[str, int]
 
 REPETITIONS = (1, 3)  # GOT-10k: one for a deterministic tracker, else three (its toolkit)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: equal results give equal archives
+ENCRYPTED = 1  # of an entry's flags (PKWARE's APPNOTE, 4.4.4)
 SHOWN = 10
 
 
@@ -74,11 +76,19 @@ def read_archive(path: Path) -> dict[str, str]:
             entries = [e for e in archive.infolist() if not e.is_dir()]
             # macOS adds a folder of its own, which the servers pass over
             kept = [e for e in entries if not e.filename.startswith("__MACOSX")]
+            locked = [e.filename for e in kept if e.flag_bits & ENCRYPTED]
+            if locked:
+                raise InputError(
+                    f"{path}: {locked[0]} needs a password, which the servers do not have; zip the "
+                    "files again without one"
+                )
             return {e.filename.removeprefix("./"): archive.read(e).decode() for e in kept}
     except OSError as error:
         raise InputError(f"{path}: no such archive ({error.strerror})") from None
     except zipfile.BadZipFile:
         raise InputError(f"{path}: not a zip archive, which the servers expect") from None
+    except (NotImplementedError, zlib.error) as error:  # Windows' Deflate64, a broken download
+        raise InputError(f"{path}: cannot be unpacked ({error}); zip the files again") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: holds a file that is not text; expected .txt only") from None
 

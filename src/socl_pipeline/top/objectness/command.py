@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from socl_pipeline.errors import InputError
+from socl_pipeline.options import choice_option, count_option, log_option, path_option
 from socl_pipeline.pipeline.job import open_dataset
 from socl_pipeline.settings import DatasetSettings
 
@@ -13,55 +14,40 @@ if TYPE_CHECKING:
     from socl_pipeline.top.objectness.clicked import ObjectSource
 
 DEFAULT_SCENES = 400  # what the shipped tables were fitted on
-_PATH = click.Path(path_type=Path)
 
 
 @click.command("fit-objectness")
-@click.option("--out", type=_PATH, required=True, help="JSON to write.")
-@click.option("--scenes", type=click.IntRange(min=1), help="Learn from procedural scenes.")
-@click.option("--manifest", type=_PATH, help="Learn from the boxes of this dataset.")
-@click.option("--root", type=_PATH, help="Of the dataset; default: the manifest's root.")
+@path_option("--out", required=True, help="JSON to write.")
+@count_option("--scenes", help="Learn from procedural scenes.")
+@path_option("--manifest", help="Learn from the boxes of this dataset.")
+@path_option("--root", help="Of the dataset; default: the manifest's root.")
 @click.option("--split", default="train", show_default=True, help="Of a GOT-10k-like dataset.")
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Take every n-th boxed frame of each video.",
-)
-@click.option(
-    "--max-frames",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Of the dataset, spread over its videos.",
-)
-@click.option("--boxes", type=_PATH, help="Learn from a CSV: image,x,y,w,h (0-based pixels).")
-@click.option("--images", type=_PATH, help="Folder of the images that --boxes names.")
-@click.option("--release", type=_PATH, help="Convert the objectness release's folder Data.")
-@click.option(
+@count_option("--every", default=1, help="Take every n-th boxed frame of each video.")
+@count_option("--max-frames", default=1000, help="Of the dataset, spread over its videos.")
+@path_option("--boxes", help="Learn from a CSV: image,x,y,w,h (0-based pixels).")
+@path_option("--images", help="Folder of the images that --boxes names.")
+@path_option("--release", help="Convert the objectness release's folder Data.")
+@choice_option(
     "--ed-bins",
-    type=click.Choice(["as_shipped", "corrected"]),
+    choices=["as_shipped", "corrected"],
     default="corrected",
-    show_default=True,
     help="With --release: its own look-up of edge density, or one that fits its bins.",
 )
-@click.option(
+@choice_option(
     "--views",
-    type=click.Choice(["context", "frame"]),
+    choices=["context", "frame"],
     default="context",
-    show_default=True,
     help="In which the cues are computed: views.kind of the config.",
 )
-@click.option(
+@count_option(
     "--working-side",
-    type=click.IntRange(min=64),
+    least=64,
     help="views.working_side of the config.  [default: 160; frame: 480]",
 )
 @click.option("--size-cue", is_flag=True, help="Also learn the windows' size: for this data only.")
 @click.option("--theta-search", is_flag=True, help="Also fit the surround of CC and ring of ED.")
-@click.option("--plot", type=_PATH, help="PNG to write; default: beside the JSON.")
-@click.option("--log", type=_PATH, help="Also write log lines here.")
+@path_option("--plot", help="PNG to write; default: beside the JSON.")
+@log_option
 def fit_objectness(
     out: Path,
     release: Path | None,

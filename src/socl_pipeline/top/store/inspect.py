@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from socl_pipeline.annotation.table import read_points
-from socl_pipeline.errors import InputError
+from socl_pipeline.errors import InputError, listed
 from socl_pipeline.pipeline.artifact import SUMMARY, read_summary
 from socl_pipeline.top.store.check import array_sizes, points_mismatch
 from socl_pipeline.top.store.store import STATUS_MEANINGS, UNWRITTEN, TopStore
@@ -54,8 +54,10 @@ def video_rows(store: TopStore, video: str) -> np.ndarray:
     """Return the rows (n,) of a video. Raises InputError if the store does not have it."""
     names = store.video_names
     if video not in names:
-        shown = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-        raise InputError(f"{store.path}: there is no video {video!r} in the store; it has {shown}")
+        raise InputError(
+            f"{store.path}: there is no video {video!r} in the store; it has "
+            f"{listed(names, LISTED)}"
+        )
     return np.flatnonzero(store.column("video") == names.index(video))
 
 
