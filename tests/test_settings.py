@@ -63,7 +63,9 @@ def test_defaults_are_the_papers(raw_config):
         ("views.ratio", 1, "views.ratio: input should be greater than 1"),
         ("views.contxt", 4, "unknown key 'views.contxt': did you mean 'context'?"),
         ("proposals.working_side", 160, "unknown key 'proposals.working_side'"),
-        ("top_maps.prior", "box", "top_maps.prior: string should match pattern"),
+        ("top_maps.prior", "box", "top_maps.prior: expected top, gaussian, boxes, pseudo_boxes/"),
+        ("top_maps", None, "top_maps: there is nothing below it; leave it out"),
+        ("top_maps", [1], "top_maps: expected a mapping of keys (found [1])"),
         ("models.tiny.lst_mass", [0.9, 0.2], "models.tiny: lst_mass must be two numbers"),
         ("models.tiny.sns", False, "models.tiny: mixup mixes soft negative samples"),
         ("models.tiny.top_clip", 1.5, "top_clip must be auto or in (0, 1]"),
@@ -72,10 +74,40 @@ def test_defaults_are_the_papers(raw_config):
         ("models.tiny.lr_final", 1.0, "lr_final must not be above lr"),
         ("models.tiny.backbone", "vgg", "models.tiny.backbone: input should be 'alexnet_v1', 'res"),
         ("trackers.socl.model", "tiney", "trackers.socl.model: there is no model 'tiney': did you"),
-        ("trackers.kcf.kind", "kfc", "trackers.kcf: "),
+        (
+            "trackers.kcf.kind",
+            "opncv",
+            "kcf.kind: there is no kind 'opncv': did you mean 'opencv'?",
+        ),
+        (
+            "trackers.kcf",
+            {"name": "kcf"},
+            "'trackers.kcf.kind' is missing: known are siamfc, opencv,",
+        ),
+        (
+            "models.tiny.kind",
+            "scl",
+            "models.tiny.kind: there is no kind 'scl': did you mean 'socl'?",
+        ),
+        (
+            "models.tiny.lr_decay_epochs",
+            5,
+            "models.tiny.lr_decay_epochs: expected a list (found 5)",
+        ),
+        ("tables.train", "table_1", "tables.train: expected a list (found 'table_1')"),
+        (
+            "datasets.demo.overrides",
+            {"top_maps": {"nsm": 1}},
+            "datasets.demo.overrides.top_maps: un",
+        ),
         ("trackers.socl.weights", "imagenet", "leave out weights or model"),
         ("datasets", {}, "datasets: dictionary should have at least 1 item"),
-        ("datasets.Bad Name", {"manifest": "x"}, "datasets.Bad Name"),
+        (
+            "datasets.Bad Name",
+            {"manifest": "x"},
+            "datasets.Bad Name: a name has lower-case letters",
+        ),
+        ("models.a__b", {}, "models.a__b: a name has lower-case letters, digits and single under"),
     ],
 )
 def test_each_error_names_its_key(raw_config, key, value, expected):
@@ -142,6 +174,15 @@ def test_a_tracker_may_have_the_name_of_its_kind(raw_config, kind):
     raw_config["trackers"][kind] = {"kind": kind, "name": "kcf", "zzz": 1}
     message = sentence(raw_config)
     assert f"unknown key 'trackers.{kind}.zzz'" in message
+
+
+def test_an_error_in_a_list_is_one_error(raw_config):
+    rows = [{"label": "a"}, {"label": "b", "columns": [{"label": "c", "modle": "gst"}]}]
+    put(raw_config, "tables.own.table_own", {"title": "Own", "rows": rows})
+    assert sentence(raw_config) == (
+        "config.yaml: unknown key 'tables.own.table_own.rows.1.columns.0.modle': did you mean "
+        "'model'?"
+    )
 
 
 def test_a_missing_key_is_named(raw_config):

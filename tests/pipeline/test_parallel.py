@@ -48,7 +48,7 @@ def test_no_tasks(workers, progress):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_exception_of_a_task_surfaces(workers, progress):
+def test_an_exception_of_a_task_surfaces_and_is_all_that_is_said(workers, progress, capfd):
     def fail(task):
         from socl_pipeline.errors import InputError
 
@@ -58,6 +58,7 @@ def test_an_exception_of_a_task_surfaces(workers, progress):
 
     with pytest.raises(InputError, match=r"^frame 2 is broken$"):
         list(run_tasks(fail, [1, 2, 3], workers=workers, progress=progress))
+    assert "Traceback" not in capfd.readouterr().err, "of Dask's worker"
 
 
 def test_a_task_that_kills_its_worker_is_named(progress):

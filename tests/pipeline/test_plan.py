@@ -62,6 +62,11 @@ def test_a_complete_config_replaces_all(folder, raw_config):
     [
         (lambda c: c["benchmarks"]["val"].update(sequences=["nope"]), "no sequence 'nope'"),
         (lambda c: c["datasets"]["demo"].update(split="tain"), "no split 'tain'"),
+        (lambda c: c["models"]["tiny"].update(weights="nope.pth"), "nope.pth: no such file"),
+        (
+            lambda c: c["trackers"].update(t={"kind": "transt", "weights": "nope.pth"}),
+            "nope.pth: no such file",
+        ),
         (lambda c: c["top_maps"].update(objectness="nope.json"), "nope.json: no such file"),
         (
             lambda c: c["proposals"]["edgeboxes"].update(model="nope.yml.gz"),

@@ -58,7 +58,7 @@ def run_tasks(
             progress.advance(size(task))
         return
     with dask_client(dask, min(workers, len(tasks)), memory_mb) as client:
-        open_tasks = _OpenTasks(client, partial(_attempt, function=function))
+        open_tasks = _OpenTasks(client, partial(_receipt_or_error, function=function))
         pending = iter(tasks)
         open_tasks.submit(islice(pending, TASKS_AHEAD * max(workers, len(client.nthreads()))))
         while open_tasks:
@@ -70,6 +70,14 @@ def run_tasks(
 
 def _attempt(task: Any, function: Callable[[Any], Any]) -> Any:
     return retried(lambda: function(task))
+
+
+def _receipt_or_error(task: Any, function: Callable[[Any], Any]) -> Any:
+    """Return a task's receipt, or its InputError: what a task raises Dask logs with a traceback."""
+    try:
+        return _attempt(task, function)
+    except InputError as error:
+        return error
 
 
 @dataclass
@@ -161,7 +169,10 @@ def _result(future: Future, task: Any) -> Any:
     except CancelledError:
         raise _scheduler_lost() from None
     if error is None:
-        return future.result()
+        receipt = future.result()
+        if isinstance(receipt, InputError):
+            raise receipt
+        return receipt
     if isinstance(error, KilledWorker):
         raise InputError(f"a worker died four times on {task}; is there enough memory?")
     raise error

@@ -108,7 +108,8 @@ class Plan:
             source = open_dataset(entry)
             if source.manifest.generate is None or source.is_there():
                 source.names()
-        weights = [model.weights for model in config.models.values()]
+        networks = [*config.models.values(), *config.trackers.values()]
+        weights = [getattr(network, "weights", None) for network in networks]
         own = config.for_dataset(dataset)
         for path in (own.top_maps.objectness, own.proposals.edgeboxes.model, *weights):
             if isinstance(path, Path) and not path.is_file():

@@ -92,6 +92,8 @@ class Config(Section):
                         f"{key}: {tracker_name!r} is of kind results, whose boxes are in files: it "
                         "cannot be run"
                     )
+        for name in self.datasets:
+            self._refuse_circle(name, self.for_dataset(name).top_maps)
         for model in self.models.values():
             self._refuse_own_boxes(model)
         control = self.box_quality.control
@@ -110,8 +112,6 @@ class Config(Section):
             self._refer("tables.train", "table", table, self.known_tables)
         for benchmark in given.benchmarks or ():
             self._refer("tables.benchmarks", "benchmark", benchmark, self.benchmarks)
-        for name in self.datasets:
-            self._refuse_circle(name, self.for_dataset(name).top_maps)
         return self
 
     def _refuse_circle(self, name: str, top_maps: TopMapSettings) -> None:

@@ -10,6 +10,11 @@ from socl_pipeline.errors import InputError, listed
 
 T = TypeVar("T", bound=BaseModel)
 
+_MEMBER = r"\[key\]|tuple\[.*\]"  # what pydantic puts beside the keys of a location
+_MAPPING = ("model_type", "model_attributes_type", "dict_type")
+_EXPECTED = dict.fromkeys(_MAPPING, "expected a mapping of keys") | {
+    "tuple_type": "expected a list"
+}
 LISTED = 30  # known words of a sentence: all keys of a section, not all videos of a dataset
 
 
@@ -21,14 +26,20 @@ def validated(model: type[T], raw: Any, source: str) -> T:
         return model.model_validate(raw)
     except ValidationError as error:
         # a key that takes one of several types has an error for each: the first will do
-        found = {_key(tuple(item["loc"])): dict(item) for item in reversed(error.errors())}
+        items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+        found = {_key(item["loc"]): item for item in reversed(items) if not _is_emptied(item)}
         sentences = [_sentence(model, key, found[key]) for key in reversed(found)]
         raise InputError(f"{source}: " + "; ".join(sentences)) from None
 
 
+def _is_emptied(item: dict[str, Any]) -> bool:
+    """Return whether a list is only too short because entries of it are wrong themselves."""
+    return item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]
+
+
 def _key(location: tuple[int | str, ...]) -> str:
     """Return the key that a pydantic location stands for."""
-    parts = list(location)
+    parts = [part for part in location if not re.fullmatch(_MEMBER, str(part))]
     if parts[:1] in (["trackers"], ["models"], ["pseudo_boxes"]):
         del parts[2:3]  # pydantic puts the kind between the name and its keys
     elif parts[:1] == ["constants"]:  # of a manifest, which has one set of them
@@ -45,7 +56,16 @@ def _sentence(model: type[BaseModel], key: str, item: dict[str, Any]) -> str:
         return f"unknown key {key!r}{nearest(str(item['loc'][-1]), known)}"
     if item["type"] == "missing":
         return f"{key!r} is missing"
-    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "union_tag_not_found":
+        return f"'{key}.kind' is missing{nearest('', _known_keys(model, tuple(item['loc'])))}"
+    if item["type"] == "union_tag_invalid":
+        kind, known = item["ctx"]["tag"], _known_keys(model, tuple(item["loc"]))
+        return f"{key}.kind: there is no kind {kind!r}{nearest(kind, known)}"
+    if item["type"] == "string_pattern_mismatch" and item["loc"][-1] == "[key]":
+        return f"{key}: a name has lower-case letters, digits and single underscores only"
+    if item["type"] in _MAPPING and item["input"] is None:
+        return f"{key}: there is nothing below it; leave it out"
+    message = _EXPECTED.get(item["type"], item["msg"].removeprefix("Value error, "))
     message = message[0].lower() + message[1:]
     found = item["input"]
     shown = f" (found {found!r})" if not isinstance(found, dict | BaseModel) else ""
@@ -53,7 +73,10 @@ def _sentence(model: type[BaseModel], key: str, item: dict[str, Any]) -> str:
 
 
 def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
-    """Return the keys of the section at `location`, walking through names and unions."""
+    """Return the keys of the section at `location`, or the kinds that there are of it.
+
+    The location is walked through names, lists and unions.
+    """
     if location and isinstance(model, type) and issubclass(model, BaseModel):
         field = model.model_fields.get(str(location[0]))
         return _known_keys(field.annotation, location[1:]) if field else []
@@ -61,9 +84,13 @@ def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
     if not arguments:
         fields = getattr(model, "model_fields", {})
         return [field.alias or name for name, field in fields.items()]
+    if location and re.fullmatch(rf"\d+|{_MEMBER}", str(location[0])):  # of a list
+        return _known_keys(arguments[0], location[1:])
     if getattr(model, "__origin__", None) is dict:
         return _known_keys(arguments[1], location[1:])
-    kinds = {kind_of(a): a for a in arguments if kind_of(a)}
+    kinds = {kind: a for a in arguments if (kind := kind_of(a))}
+    if len(kinds) > 1 and not location:
+        return list(kinds)
     if location and location[0] in kinds:
         return _known_keys(kinds[location[0]], location[1:])
     return _known_keys(arguments[0], location)

@@ -1,13 +1,15 @@
 """Stages `proposals` and `top_maps`: where windows are searched, and how they are judged."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from socl_pipeline.settings.section import Section
 
 PSEUDO = "pseudo_boxes/"  # what the name of a prior of pseudo boxes begins with
+_PRIOR = r"^(top|gaussian|boxes|pseudo_boxes/[a-z0-9]+(_[a-z0-9]+)*|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 
 
 class ViewSettings(Section):
@@ -115,8 +117,7 @@ class TopMapSettings(Section):
 
     prior: str = Field(
         "top",
-        pattern=r"^(top|gaussian|boxes|pseudo_boxes/[a-z0-9]+(_[a-z0-9]+)*"
-        r"|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        json_schema_extra={"pattern": _PRIOR},
         description="Where the scored boxes come from: top (the paper), gaussian (control), boxes "
         "(upper bound, Box-Siam), pseudo_boxes/NAME (an entry of `pseudo_boxes`; frames without a "
         "box are left out), or package.module:function of your own; see docs/method.md.",
@@ -145,6 +146,15 @@ class TopMapSettings(Section):
         description="Frames to a file of each array: the unit of a task and a restart. "
         "Changing it reruns nothing; a store that is half built keeps its own.",
     )
+
+    @field_validator("prior")
+    @classmethod
+    def _named_prior(cls, prior: str) -> str:
+        if not re.fullmatch(_PRIOR, prior):
+            raise ValueError(
+                "expected top, gaussian, boxes, pseudo_boxes/NAME or package.module:function"
+            )
+        return prior
 
     @property
     def pseudo_boxes(self) -> str | None:
