@@ -185,7 +185,7 @@ def test_fit_objectness_names_what_it_cannot_use(socl, tmp_path, options, expect
 
 def test_schema_describes_every_section(socl):
     schema = json.loads(socl("schema").output)
-    assert set(schema["required"]) == {"datasets", "models"}
+    assert set(schema["required"]) == {"datasets"}
     assert "top_maps" in schema["properties"]
 
 
