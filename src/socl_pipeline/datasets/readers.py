@@ -9,6 +9,7 @@ from pathlib import Path
 from socl_pipeline.datasets.layouts import LAYOUTS, Layout
 from socl_pipeline.datasets.layouts.clips import read_clicks
 from socl_pipeline.datasets.layouts.got10k import read_got10k
+from socl_pipeline.datasets.layouts.layout import SequenceFiles
 from socl_pipeline.datasets.layouts.otb import read_otb
 from socl_pipeline.datasets.layouts.text import read_numbers
 from socl_pipeline.datasets.manifest import Manifest
@@ -72,7 +73,7 @@ class Dataset:
         for name in self.names():
             files = self.layout.files(name)
             if not files.frames.is_dir():
-                raise InputError(self.no_frames(files.frames))
+                raise InputError(self.no_frames(files))
             frames = [e for e in os.scandir(files.frames) if is_frame(e.name)]
             listing = sorted(f"{e.name} {file_size(e.path)}" for e in frames)
             where = files.frames.relative_to(self.root).as_posix()
@@ -85,15 +86,17 @@ class Dataset:
             digest.update(path.read_bytes() if path.exists() else b"none")
         return digest.hexdigest()
 
-    def no_frames(self, folder: Path) -> str:
+    def no_frames(self, files: SequenceFiles) -> str:
         """Return the sentence about a folder of frames that is not there.
 
         It names the nearest folder that belongs to no sequence: a name may be misspelt.
         """
+        folder = files.frames
         there = next((p for p in folder.parents if p.is_dir()), folder)
         absent = folder.relative_to(there).parts[0]
         others = [e.name for e in os.scandir(there) if e.is_dir() and e.name not in self._folders]
-        return f"{folder}: no such folder of frames{suggestion(absent, others)}"
+        where = f"{files.named_in}: {folder}" if files.named_in else str(folder)
+        return f"{where}: no such folder of frames{suggestion(absent, others)}"
 
     def digest_attributes(self) -> str:
         """Return a hash of what the benchmark says is hard in each sequence.

@@ -170,7 +170,7 @@ def _expected_number(dataset: Dataset, found: int) -> Iterator[Finding]:
 def _images(dataset: Dataset, files: SequenceFiles) -> tuple[list[Path], list[Finding]]:
     """Return the images of the official range, sorted, and what is wrong with their names."""
     if not files.frames.is_dir():
-        return [], [Finding("folder", True, dataset.no_frames(files.frames))]
+        return [], [Finding("folder", True, dataset.no_frames(files))]
     paths = sorted(p for p in files.frames.iterdir() if is_frame(p.name))
     if not paths:
         return [], [Finding("folder", True, f"{files.frames}: there is no image in it")]

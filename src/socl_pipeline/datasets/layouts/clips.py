@@ -38,7 +38,10 @@ class ClipsLayout(Layout):
 
     def files(self, name: str) -> SequenceFiles:
         """Return where a video lies; its frames may have any names."""
-        return SequenceFiles(self.root / name, self.index, start=None, columns=())
+        named_in = f"{self.index}, line {self._clicks[name][0].line}"
+        return SequenceFiles(
+            self.root / name, self.index, start=None, columns=(), named_in=named_in
+        )
 
     def read(self, name: str) -> Video:
         """Return one video."""
@@ -122,6 +125,8 @@ def read_clips(root: Path, name: str, rows: list[ClickRow], source: Path) -> Vid
 
     A row's frame is a file name, with or without its ending or its leading zeros.
     """
+    if not (root / name).is_dir():
+        raise InputError(f"{source}, line {rows[0].line}: {root / name}: no such folder of frames")
     frames = list_images(root / name)
     width, height = image_size(frames[0])
     n = len(frames)

@@ -24,7 +24,7 @@ class SequenceFiles:
     without a hole, officially from `start` (None: any names). columns: how many numbers a line of
     the truth may have; none if it is not a table of numbers. counts: numbers of lines that the
     truth may have instead of one a frame. attributes: files of what is hard in the sequence, which
-    may be missing.
+    may be missing. named_in: the file and line that name it, where a user wrote them.
     """
 
     frames: Path
@@ -35,6 +35,7 @@ class SequenceFiles:
     columns: tuple[int, ...] = (4,)
     counts: tuple[int, ...] = ()
     attributes: tuple[Path, ...] = ()
+    named_in: str | None = None
 
     @property
     def annotations(self) -> list[Path]:
