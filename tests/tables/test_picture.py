@@ -6,7 +6,7 @@ import pytest
 from socl_pipeline.benchmarks.protocols import METRICS
 from socl_pipeline.settings import TableSettings
 from socl_pipeline.tables.cells import Cell
-from socl_pipeline.tables.curve_picture import curve_picture
+from socl_pipeline.tables.curve_picture import curve_picture, staggered
 from socl_pipeline.tables.results import Result
 
 
@@ -56,3 +56,10 @@ def test_points_of_another_axis_have_a_panel_of_their_own(draw, columns, beside)
 
 def test_points_of_another_metric_have_a_panel_of_their_own(draw):
     assert draw(["110 h", "880 h"], "precision") == ([], ["Box", "SoCL"], 1)
+
+
+def test_labels_of_ticks_that_are_too_near_are_staggered():
+    ticks = {0.9: "0.9", 0.95: "0.95", 0.3: "0.3", 0.88: "0.88"}
+    assert staggered(ticks, log=False) == ["0.3", "0.88", "\n0.9", "0.95"]
+    assert staggered({110: "110", 120: "120", 3000: "3000"}, log=True) == ["110", "\n120", "3000"]
+    assert staggered({110: "110"}, log=True) == ["110"]

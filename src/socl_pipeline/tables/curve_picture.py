@@ -15,6 +15,7 @@ from socl_pipeline.tables.picture import NOTE_LINE, note_lines
 from socl_pipeline.tables.results import Result, scale
 
 _PANEL = (4.8, 4.0)  # inches
+NEAR = 0.08  # of the axis: closer labels would touch
 _PAPER_MARKERS = "sD^v<>"  # one for each of the paper's figures; our own points are discs
 
 
@@ -114,9 +115,9 @@ def _draw_beside(
 def _finish(
     ax: Any, settings: TableSettings, ticks: Mapping[float, str], handles: list[Any]
 ) -> None:
-    if settings.columns == HOURS:
-        ax.set_xscale("log")  # budgets are usually multiples of each other
-    ax.set_xticks(list(ticks), list(ticks.values()))
+    log = settings.columns == HOURS  # budgets are usually multiples of each other
+    ax.set_xscale("log" if log else "linear")
+    ax.set_xticks(sorted(ticks), staggered(ticks, log))
     ax.set_xlabel(settings.axis, fontsize=11)
     ax.minorticks_off()
     ax.tick_params(labelsize=10)
@@ -127,6 +128,18 @@ def _finish(
     style = {"fontsize": 9, "handlelength": 3.2, "frameon": False, "borderaxespad": 0.2}
     # above the axes, where it hides no point
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **style)
+
+
+def staggered(ticks: Mapping[float, str], log: bool) -> list[str]:
+    """Return the labels of ticks from left to right, a line lower where the next is too near."""
+    places = np.array(sorted(ticks))
+    shares = np.log(places) if log else places
+    near = np.diff(shares, prepend=-np.inf) < NEAR * np.ptp(shares)
+    labels: list[str] = []
+    for place, is_near in zip(places, near, strict=True):
+        lower = is_near and not labels[-1].startswith("\n")
+        labels.append(("\n" if lower else "") + ticks[place])
+    return labels
 
 
 def _draw_paper(

@@ -82,7 +82,8 @@ class Trainer:
         )
         if len(self.train_videos) < LEAST_VIDEOS:
             raise InputError(
-                f"training needs {LEAST_VIDEOS} videos, the patches have {len(patches.videos)}"
+                f"training needs {LEAST_VIDEOS} videos, the patches have {len(patches.videos)}; "
+                "give it more videos, or more hours to annotate them (points.hours, tables.hours)"
             )
         least = len(self.epoch_videos) // self.steps_per_epoch
         if self.ranks.world > least:
