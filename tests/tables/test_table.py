@@ -311,6 +311,8 @@ def test_hours_that_reach_the_best_of_the_first_row():
     )
     (sentence,) = crossover_sentences({"points": points, "boxes": boxes}, "Ours")
     assert sentence == "Ours: points has 65.0 with 400 h; boxes does not within 400 h."
+    (sentence,) = crossover_sentences({"boxes": boxes, "the same": boxes}, "Ours")
+    assert sentence == "Ours: boxes has 60.0 with 400 h; the same reaches it with 400 h."
 
 
 def test_an_outline_says_what_the_model_cannot_be(build, raw_config):

@@ -42,8 +42,8 @@ def crossover_sentences(curves: Mapping[str, Curve], what: str) -> list[str]:
             answer = f"does not within {curve[-1][0]:g} h"
         else:
             fewer = "or less " if reached == curve[0][0] else ""
-            answer = (
-                f"reaches it with {reached:.3g} h {fewer}({hours / reached:.2g} times as cheap)"
-            )
+            ratio = f"{hours / reached:.2g}"
+            cheaper = "" if ratio == "1" else f"({ratio} times as cheap)"
+            answer = f"reaches it with {reached:.3g} h {fewer}{cheaper}".rstrip()
         sentences.append(f"{what}: {first} has {best:.1f} with {hours:g} h; {row} {answer}.")
     return sentences
