@@ -90,6 +90,28 @@ def raw_config(demo):
 
 
 @pytest.fixture
+def withheld(demo, tmp_path):
+    """The entry of a benchmark with the demo's `val` videos, of which only first boxes are given.
+
+    Its manifest lies at `entry["manifest"]` and says so.
+    """
+    root = tmp_path / "withheld"
+    for video in (path for path in (demo.root / "val").iterdir() if path.is_dir()):
+        folder = root / "test" / video.name
+        folder.mkdir(parents=True)
+        for frame in video.glob("*.jpg"):
+            (folder / frame.name).symlink_to(frame)
+        first = (video / "groundtruth.txt").read_text().splitlines()[0]
+        (folder / "groundtruth.txt").write_text(first + "\n")
+    (root / "test/list.txt").write_text((demo.root / "val/list.txt").read_text())
+    content = {"name": "w", "title": "W", "layout": "got10k", "root": str(root), "licence": "-"}
+    split = {"folder": "test", "truth": "withheld"}
+    manifest = tmp_path / "withheld.yaml"
+    manifest.write_text(json.dumps(content | {"splits": {"test": split}}))
+    return {"manifest": str(manifest), "split": "test"}
+
+
+@pytest.fixture
 def stored_boxes(raw_config):
     """The small config with OpenCV's search, whose boxes stage `proposals` stores."""
     raw_config["proposals"]["edgeboxes"]["search"] = "opencv"

@@ -100,11 +100,16 @@ def test_a_missing_name_is_a_usage_error(socl, config):
     assert result.exit_code == 2 and "--model" in result.output
 
 
-def test_status(socl, config):
+def test_status(socl, config, raw_config, withheld):
+    raw_config["benchmarks"]["test"] = withheld
+    write(config, raw_config)
     socl("points", "-c", config, "--dataset", "demo", "-j", 0)
     lines = socl("status", "-c", config).output.splitlines()
     assert lines[0].startswith("complete") and "results/demo/points.parquet" in lines[0]
     assert lines[1].startswith("missing") and lines[1].endswith("not built")
+    assert any("results/demo/tracks/test/kcf.parquet" in line for line in lines)
+    assert not any("scores/test" in line for line in lines)
+    assert lines[-2].startswith("test is not scored") and "`socl results submit`" in lines[-2]
     assert lines[-1].startswith("in all")
 
 

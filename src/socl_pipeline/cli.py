@@ -82,15 +82,19 @@ def demo_data(manifest: Path, root: Path | None, log: Path | None) -> None:
 @cache_option
 def status(config: Path, results: Path, cache: Path) -> None:
     """Show every artifact: complete, stale and why, or missing, and the disk it uses."""
+    from socl_pipeline.benchmarks.withheld import why_not_scored, withheld_benchmarks
     from socl_pipeline.pipeline.status import all_statuses, format_bytes
 
+    settings = load_config(config)
     colours = {"complete": "green", "stale": "yellow", "missing": "red"}
     total = 0
-    for item in all_statuses(load_config(config), results, cache):
+    for item in all_statuses(settings, results, cache):
         total += item.size
         size = format_bytes(item.size) if item.size else ""
         state = click.style(f"{item.state:9}", fg=colours[item.state])
         click.echo(f"{state} {size:>9}  {item.output}  {item.reason}".rstrip())
+    for name in withheld_benchmarks(settings):
+        click.echo(why_not_scored(settings, name))
     click.echo(f"in all    {format_bytes(total):>9}")
 
 

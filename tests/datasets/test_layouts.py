@@ -1,5 +1,7 @@
 """The layouts of the benchmarks: what is read of a copy, and how each fault is named."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -188,13 +190,14 @@ class TestWithheldTruth:
         dataset = Dataset(dataset.manifest, dataset.root, "test")
         video = dataset.read(dataset.names()[0])
         assert not np.isnan(video.boxes[0]).any() and video.withheld
-        with pytest.raises(InputError, match=f"GOT: the organisers keep all .* of {video.name}"):
-            require_truth(video, "GOT")
+        key = r"`truth: withheld` in splits\.test of m\.yaml"
+        with pytest.raises(InputError, match=f"{video.name}: only its first box .*{key}"):
+            require_truth(video, Path("m.yaml"), "test")
 
     def test_the_stage_refuses_it(self, make_copy):
         dataset = make_copy("trackingnet").dataset
         settings = BenchmarkSettings(manifest="-", protocol="trackingnet", split="test")
-        with pytest.raises(InputError, match="TRACKINGNET: the organisers keep all boxes but"):
+        with pytest.raises(InputError, match="only its first box is given, so it cannot be"):
             Scorer.of(settings, dataset)
 
     @pytest.mark.parametrize("layout", ["otb", "uav123", "lasot", "vot", "got10k"])
@@ -202,7 +205,7 @@ class TestWithheldTruth:
         copy = make_copy(layout)
         video = copy.dataset.read(copy.name)
         assert not video.withheld
-        require_truth(video, layout)
+        require_truth(video, Path("m.yaml"), "val")
 
 
 class TestTrackingNet:

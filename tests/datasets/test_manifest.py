@@ -70,6 +70,7 @@ def test_constants_follow_the_protocol(write):
         ({"constants": 3}, "constants: "),
         ({"sequences": ["a", "b", "a"]}, "sequences: 'a' is listed twice"),
         ({"splits": {"train": {"folders": "t"}}}, "unknown key 'splits.train.folders': did you"),
+        ({"splits": {"t": {"folder": "t", "truth": "no"}}}, "be 'given' or 'withheld'"),
         ({"splits": {"train": {}}}, "'splits.train.folder' is missing"),
         ({"sequences": {"S": {"frames": [1]}}}, "sequences.S.frames"),
         ({"sequences": {"S": {"frames": [9, 3]}}}, "frames are 9 to 3: expected 0 <= first"),
@@ -81,6 +82,20 @@ def test_errors_name_file_and_key(write, changes, expected):
         load_manifest(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert expected in str(caught.value)
+
+
+def test_a_split_may_withhold_its_truth(write):
+    splits = {"val": {"folder": "v"}, "test": {"folder": "t", "truth": "withheld"}}
+    manifest = load_manifest(write(splits=splits))
+    assert [manifest.withholds(s) for s in ("val", "test", "other")] == [False, True, False]
+    shipped = {p.stem: load_manifest(p) for p in SHIPPED}
+    said = {(n, s) for n, m in shipped.items() for s in m.splits if m.withholds(s)}
+    assert said == {("got10k", "test"), ("trackingnet", "test")}
+
+
+def test_a_manifest_that_changed_is_read_again(write):
+    assert load_manifest(write(title="A")).title == "A"
+    assert load_manifest(write(title="B")).title == "B"
 
 
 def test_a_missing_manifest_is_named(tmp_path):

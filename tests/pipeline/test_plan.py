@@ -108,6 +108,27 @@ def test_all_names_the_results_that_a_deleted_one_may_come_back(folder, raw_conf
     }  # not TOP maps and patches, which are deleted for their disk
 
 
+def test_a_benchmark_without_truth_is_tracked_and_not_scored(folder, raw_config, withheld):
+    raw_config["datasets"]["test"] = raw_config["datasets"]["demo"]  # of the same name
+    raw_config["benchmarks"]["test"] = withheld
+    plan = Plan(raw_config, complete=True, folder=folder)
+    assert {t for t in plan.everything if t.startswith("results/test/")} == {
+        *(f"results/test/tracks/{b}/{t}.parquet" for b in ("val", "test") for t in ("socl", "kcf")),
+        *("results/test/scores/val.parquet", "results/test/figures/val"),
+        "results/test/report.html",
+    }
+    report = plan.summaries("report", Wildcards(dataset="demo"))
+    assert "results/demo/tracks/test/kcf.summary.json" in report, "it says that they are there"
+    assert not any("scores/test" in path or "figures/test" in path for path in report)
+    names = Wildcards(dataset="demo", table="table_3")
+    assert not any("tracks/test" in path for path in plan.summaries("table", names))
+    with pytest.raises(InputError, match=r"test is not scored: .* `truth: withheld` of split test"):
+        plan.summaries("scores", Wildcards(dataset="demo", benchmark="test"))
+    raw_config["tables"] = {"benchmarks": ["test"]}
+    with pytest.raises(InputError, match=r"tables\.benchmarks: test is not scored"):
+        Plan(raw_config, complete=True, folder=folder).table_files("demo")
+
+
 def test_without_models_tables_are_outlines(folder, raw_config):
     raw_config["models"] = {}
     raw_config["trackers"] = {"kcf": {"kind": "opencv", "name": "kcf"}}

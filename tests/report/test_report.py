@@ -112,8 +112,9 @@ def test_report_of_a_whole_run(make_job, raw_config, tmp_path):
 
 
 def test_report_without_a_benchmark_patches_of_its_examples_or_models(
-    make_job, raw_config, tmp_path, monkeypatch
+    make_job, raw_config, tmp_path, monkeypatch, withheld
 ):
+    kcf = raw_config["trackers"]["kcf"]
     raw_config["trackers"], raw_config["benchmarks"] = {}, {}
     for stage in ("points", "proposals", "top_maps", "patches", "train"):
         make_job(stage).execute()
@@ -138,6 +139,17 @@ def test_report_without_a_benchmark_patches_of_its_examples_or_models(
     page = Page(job.output.read_text())
     assert not page.open
     assert "names no model, so nothing was trained" in page.text
+
+    raw_config["trackers"], raw_config["benchmarks"] = {"kcf": kcf}, {"test": withheld}
+    make_job("track", raw=raw_config, benchmark="test").execute()
+    job = make_job("report", raw=raw_config)
+    assert job.execute().stats["benchmarks"] == 0
+    page = Page(job.output.read_text())
+    assert not page.open
+    assert "test is not scored" in page.text and "results/demo/tracks/test" in page.text
+    assert "socl results submit packs them for the server" in page.text
+    assert "nothing was scored" not in page.text
+    assert "track[demo, test, kcf]" in page.text
 
 
 def test_report_without_its_inputs_names_the_missing_file(make_job, tmp_path):

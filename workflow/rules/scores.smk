@@ -2,11 +2,7 @@ rule scores:
     """Score all trackers on a benchmark."""
     input:
         lambda wildcards: PLAN.benchmark_files(wildcards.dataset, wildcards.benchmark),
-        tracks=lambda wildcards: expand(
-            "results/{dataset}/tracks/{benchmark}/{tracker}.summary.json",
-            tracker=PLAN.trackers(wildcards.dataset),
-            **wildcards,
-        ),
+        tracks=lambda wildcards: PLAN.summaries("scores", wildcards),
     output:
         artifact="results/{dataset}/scores/{benchmark}.parquet",
         summary="results/{dataset}/scores/{benchmark}.summary.json",

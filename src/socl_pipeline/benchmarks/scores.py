@@ -54,7 +54,7 @@ class Scorer:
         Raises InputError for an unknown convention and for truth that is withheld.
         """
         protocol = protocol_of(settings, dataset.manifest)
-        videos = [_truth(dataset, name) for name in dataset.names()]
+        videos = [_truth(settings, dataset, name) for name in dataset.names()]
         return cls(protocol, settings.convention, dataset.manifest, videos)
 
     def read(self, path: Path) -> Tracks:
@@ -67,10 +67,10 @@ class Scorer:
         return self.protocol.score(self.manifest, shown, tracks.tracks, self.convention)
 
 
-def _truth(dataset: Dataset, name: str) -> Video:
+def _truth(settings: BenchmarkSettings, dataset: Dataset, name: str) -> Video:
     """Return a sequence without its frames: LaSOT's paths alone would take 200 MiB."""
     video = dataset.read(name)
-    require_truth(video, dataset.manifest.title)
+    require_truth(video, settings.manifest, settings.split)
     return replace(video, frames=[])
 
 

@@ -56,12 +56,16 @@ class Video:
         return len(self) > 1 and bool(boxed[0] and not more)
 
 
-def require_truth(video: Video, benchmark: str) -> None:
-    """Raise InputError if trackers can run on a video but not be scored on it."""
+def require_truth(video: Video, manifest: Path, split: str) -> None:
+    """Raise InputError if trackers can run on a video but not be scored on it.
+
+    manifest, split: where the video is of; they name the key that leaves it unscored.
+    """
     if video.withheld:
         raise InputError(
-            f"{benchmark}: the organisers keep all boxes but the first of {video.name}, so it "
-            "cannot be scored here; write the tracks in the benchmark's format and submit them"
+            f"{video.name}: only its first box is given, so it cannot be scored; if a server keeps "
+            f"the others, write `truth: withheld` in splits.{split} of {manifest}, and trackers "
+            "run on the benchmark without being scored"
         )
 
 

@@ -146,10 +146,6 @@ class Plan:
         """Return the files that tracks on a benchmark depend on."""
         return _entry_files(self.config(dataset).benchmark(benchmark))
 
-    def trackers(self, dataset: str) -> list[str]:
-        """Return the names of the trackers that are compared."""
-        return list(self.config(dataset).trackers)
-
     def model_of(self, dataset: str, tracker: str) -> str | None:
         """Return the model that a tracker runs on, if it has one."""
         return getattr(self.config(dataset).tracker(tracker), "model", None)

@@ -1,9 +1,9 @@
 """Which artifacts a config names, and which of them are there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Any
 
+from socl_pipeline.benchmarks.withheld import scored_benchmarks
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.pipeline.artifact import read_summary
 from socl_pipeline.pipeline.job import Job, Target, stage_table
@@ -16,22 +16,27 @@ def all_targets(config: Config) -> Iterator[Target]:
 
     Tables and what only they need are not among them: they are made when they are asked for.
     """
-    known: dict[str, Mapping[str, Any]] = {
+    known: dict[str, Iterable[str]] = {
         "boxes": config.pseudo_boxes,
         "dataset": config.datasets,
         "model": config.models,
         "tracker": config.trackers,
         "benchmark": config.benchmarks,
-        "table": {},
+        "table": (),
     }
-    left_out = {
-        "proposals": [d for d in config.datasets if config.for_dataset(d).top_maps.prior != "top"],
-        "box_quality": [d for d in config.datasets if not has_box_quality(config, d)],
+    with_top = [d for d in config.datasets if config.for_dataset(d).top_maps.prior == "top"]
+    with_boxes = [d for d in config.datasets if has_box_quality(config, d)]
+    scored: dict[str, Iterable[str]] = {"benchmark": scored_benchmarks(config)}
+    fewer: dict[str, dict[str, Iterable[str]]] = {
+        "proposals": {"dataset": with_top},
+        "box_quality": {"dataset": with_boxes},
+        "scores": scored,
+        "figure": scored,
     }
     for stage in stage_table().values():
-        for values in product(*(known[name] for name in stage.names)):
-            if values[0] not in left_out.get(stage.name, ()):
-                yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))
+        entries = known | fewer.get(stage.name, {})
+        for values in product(*(entries[name] for name in stage.names)):
+            yield Target(stage.name, tuple(zip(stage.names, values, strict=True)))
 
 
 def has_box_quality(config: Config, dataset: str) -> bool:

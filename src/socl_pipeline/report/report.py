@@ -77,12 +77,14 @@ def run(job: Job, path: Path) -> Mapping[str, Any]:
             training.append(training_section(name, job.input(f"model/{name}"), summary, palette))
             progress.advance(1, f"model {name}")
     tables = table_section(made_tables(job))
+    tracked = _by_prefix(summaries, "track/")  # by benchmark/tracker
     content = {
         "title": settings.title,
         "dataset": dataset,
         "version": __version__,
         "overview": overview(summaries["points"], job.config.costs),
         "benchmarks": benchmarks,
+        "withheld": list(dict.fromkeys(name.split("/")[0] for name in tracked)),
         "top": _top_section(examples, summaries["top_maps"]),
         "prior": prior,
         "weights": weights,

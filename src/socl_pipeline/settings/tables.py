@@ -158,7 +158,7 @@ class TablesSettings(Section):
     )
     dataset: OwnName | None = Field(None, description="Of `snakemake table_1`; none: the first.")
     benchmarks: tuple[OwnName, ...] | None = Field(
-        None, min_length=1, description="None: all of them."
+        None, min_length=1, description="None: all that are scored."
     )
     seeds: int = Field(
         1,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from socl_pipeline.benchmarks.withheld import is_withheld, scored_benchmarks, why_not_scored
+from socl_pipeline.errors import InputError
 from socl_pipeline.settings import ColumnSettings, Config, RowSettings, TableSettings
 from socl_pipeline.settings.derived import derived_name, is_outline, simplest
 from socl_pipeline.settings.tables import COSTS, HOURS, TrackerRole
@@ -98,8 +100,14 @@ def _base(config: Config, role: TrackerRole) -> str | None:
 
 
 def table_benchmarks(config: Config) -> tuple[str, ...]:
-    """Return the benchmarks that tables are scored on."""
-    return config.tables.benchmarks or tuple(config.benchmarks)
+    """Return the benchmarks that tables are scored on.
+
+    Raises InputError if the config asks for one whose truth is withheld.
+    """
+    for name in config.tables.benchmarks or ():
+        if is_withheld(config.benchmark(name)):
+            raise InputError(f"tables.benchmarks: {why_not_scored(config, name)}")
+    return config.tables.benchmarks or scored_benchmarks(config)
 
 
 def _columns(

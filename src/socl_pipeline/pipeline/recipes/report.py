@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from socl_pipeline.benchmarks.withheld import scored_benchmarks, withheld_benchmarks
 from socl_pipeline.pipeline.job import Names, Target
 from socl_pipeline.pipeline.recipes.top_maps import top_map_inputs
 from socl_pipeline.settings import Config
@@ -20,8 +21,13 @@ def report_inputs(config: Config, names: Names) -> dict[str, Target]:
     inputs = top_map_inputs(config, names)
     inputs |= {stage: Target.of(stage, **names) for stage in ("top_maps", "patches")}
     inputs |= {f"model/{m}": Target.of("train", **{**names, "model": m}) for m in config.models}
+    inputs |= {
+        f"track/{b}/{t}": Target.of("track", **{**names, "benchmark": b, "tracker": t})
+        for b in withheld_benchmarks(config)
+        for t in config.trackers
+    }
     return inputs | {
         f"{role}/{b}": Target.of(stage, **{**names, "benchmark": b})
         for role, stage in (("scores", "scores"), ("figures", "figure"))
-        for b in config.benchmarks
+        for b in scored_benchmarks(config)
     }

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from socl_pipeline.benchmarks.protocols import protocol_of
+from socl_pipeline.benchmarks.withheld import is_withheld, why_not_scored
 from socl_pipeline.datasets.manifest import load_manifest
 from socl_pipeline.datasets.readers import MOST_WATCHED_VIDEOS
 from socl_pipeline.errors import InputError
@@ -93,7 +94,12 @@ def score_params(config: Config, names: Names) -> dict[str, Any]:
 
 
 def score_inputs(config: Config, names: Names) -> dict[str, Target]:
-    """Return the tracks of all trackers that are compared, by tracker."""
+    """Return the tracks of all trackers that are compared, by tracker.
+
+    Raises InputError, before anything is tracked, if the benchmark's truth is withheld.
+    """
+    if is_withheld(config.benchmark(names["benchmark"])):
+        raise InputError(why_not_scored(config, names["benchmark"]))
     return {t: Target.of("track", **{**names, "tracker": t}) for t in config.trackers}
 
 
