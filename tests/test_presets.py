@@ -79,7 +79,7 @@ def test_a_wrong_value_over_a_preset_is_named(bare):
     raw = bare | {"preset": "paper_strict", "views": {"kind": "context"}}
     with pytest.raises(InputError, match="views: working_side: full goes with kind: frame"):
         validate_config(raw, "config.yaml")
-    with pytest.raises(InputError, match="views: input should be"):
+    with pytest.raises(InputError, match="views: expected a mapping of keys"):
         validate_config(bare | {"preset": "fast", "views": 3}, "config.yaml")
 
 
